@@ -1,1 +1,21 @@
-//! suite
+//! The conformance suite of Wharf's storage drivers: a list of named cases, each one promise of the contract.
+//!
+//! A driver joins by implementing [`Subject`], and gets every case, now and later: [`run`] opens the driver, chooses
+//! the cases by the capabilities that it declares, and returns a [`Report`] for people and for programs. A case that
+//! did not run is reported as ignored, with its reason, never as passed; a declared capability that no case exercised
+//! is a failure.
+//!
+//! [`wrong`] holds drivers that break one promise each, by which the suite itself is tested.
+
+pub mod cases;
+mod context;
+mod report;
+mod run;
+mod subject;
+pub mod wrong;
+
+pub use cases::{Case, Cost, all_cases};
+pub use context::{Context, Failure, Outcome};
+pub use report::{CaseReport, Report, Verdict};
+pub use run::{Selection, ignore_reason, run, run_case, run_with_progress, unproven_capabilities};
+pub use subject::Subject;

@@ -1,0 +1,116 @@
+//! `list`.
+
+use wharf::contract::{Position, StoragePath};
+
+use super::{Case, case};
+use crate::context::{ensure, expect_kind, same_names};
+use crate::{Context, Outcome};
+
+/// A directory `a` beside names that share its prefix: byte order of paths, a directory counting as `a/`.
+const ADVERSARIAL: [&str; 7] = ["a-b", "a.b", "a/x", "a/y/z", "a0", "aB", "ab"];
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case!(list_direct_children, "list returns the direct children, absolute, each once, and nothing else"),
+        case!(list_in_order, "list is in byte order of paths, a directory counting as its path with / added"),
+        case!(list_of_fifty, "list returns every entry of a directory of fifty"),
+        case!(list_of_ten_thousand, "list returns the whole of any number of pages").heavy(),
+        case!(list_start_after, "list from after a position returns exactly what comes after it"),
+        case!(list_tells_sizes, "sizes that a listing tells are the files'"),
+        case!(list_of_missing, "list of a missing directory is path-not-found"),
+        case!(list_of_a_file, "list of a file is path-not-found"),
+        case!(list_of_the_root, "list of the root succeeds and holds what is there"),
+        case!(list_hides_temporaries, "list shows no temporaries of put and of committed uploads"),
+    ]
+}
+
+async fn list_direct_children(cx: Context) -> Outcome {
+    cx.put_all(&["d/file", "d/sub/one", "d/sub/deeper/two", "other"]).await?;
+    same_names("list of d", &cx.list(&cx.path("d")?, None).await?, &["d/file", "d/sub/"])?;
+    same_names("list of the case's directory", &cx.list(cx.directory(), None).await?, &["d/", "other"])
+}
+
+async fn list_in_order(cx: Context) -> Outcome {
+    cx.put_all(&ADVERSARIAL).await?;
+    same_names("list", &cx.list(cx.directory(), None).await?, &["a-b", "a.b", "a/", "a0", "aB", "ab"])
+}
+
+async fn list_many(cx: Context, count: usize) -> Outcome {
+    let names: Vec<String> = (0..count).map(|index| format!("d/{index:05}")).collect();
+    for some in names.chunks(32) {
+        futures::future::try_join_all(some.iter().map(|name| cx.put(name, "x"))).await?;
+    }
+    let got = cx.list(&cx.path("d")?, None).await?;
+    ensure!(
+        got == names,
+        "list of {count} files: got {} names, first {:?}, last {:?}",
+        got.len(),
+        got.first(),
+        got.last()
+    );
+    Ok(())
+}
+
+async fn list_of_fifty(cx: Context) -> Outcome {
+    list_many(cx, 50).await
+}
+
+async fn list_of_ten_thousand(cx: Context) -> Outcome {
+    list_many(cx, 10_000).await
+}
+
+async fn list_start_after(cx: Context) -> Outcome {
+    cx.put_all(&ADVERSARIAL).await?;
+    let all = [("a-b", false), ("a.b", false), ("a", true), ("a0", false), ("aB", false), ("ab", false)];
+    let tried = [("a", false), ("0", false), ("a-", true), ("a.b", true), ("a5", false), ("b", false), ("a0", true)];
+    for (name, is_dir) in all.into_iter().chain(tried) {
+        let after = Position { path: cx.path(name)?, is_dir };
+        let mut expected = Vec::new();
+        for (name, is_dir) in all {
+            if (Position { path: cx.path(name)?, is_dir }) > after {
+                expected.push(format!("{name}{}", if is_dir { "/" } else { "" }));
+            }
+        }
+        let got = cx.list(cx.directory(), Some(&after)).await?;
+        ensure!(got == expected, "list from after {after:?}: expected {expected:?}, got {got:?}");
+    }
+    Ok(())
+}
+
+async fn list_tells_sizes(cx: Context) -> Outcome {
+    cx.put("file", "12345").await?;
+    let mut listing = cx.driver().list(cx.directory(), None).await?;
+    while let Some(entry) = futures::TryStreamExt::try_next(&mut listing).await? {
+        ensure!(entry.size.is_none_or(|size| size == 5), "list of a file of 5 bytes tells {:?}", entry.size);
+    }
+    Ok(())
+}
+
+async fn list_of_missing(cx: Context) -> Outcome {
+    cx.put("abc/file", "x").await?;
+    for name in ["missing", "ab"] {
+        let result = cx.driver().list(&cx.path(name)?, None).await.map(|_| ());
+        expect_kind(&format!("list of the missing {name}"), result, "path-not-found")?;
+    }
+    Ok(())
+}
+
+async fn list_of_a_file(cx: Context) -> Outcome {
+    let path = cx.put("file", "x").await?;
+    expect_kind("list of a file", cx.driver().list(&path, None).await.map(|_| ()), "path-not-found")
+}
+
+async fn list_of_the_root(cx: Context) -> Outcome {
+    cx.put("file", "x").await?;
+    let names = cx.list(&StoragePath::root(), None).await?;
+    let own = format!("{}/", cx.directory());
+    ensure!(names.contains(&own), "list of / does not hold {own}");
+    Ok(())
+}
+
+async fn list_hides_temporaries(cx: Context) -> Outcome {
+    cx.put("put", "x").await?;
+    cx.put("put", "y").await?;
+    cx.write(&cx.path("upload")?, wharf::contract::WriteMode::New, "x").await?.commit().await?;
+    same_names("list", &cx.list(cx.directory(), None).await?, &["put", "upload"])
+}

@@ -1,0 +1,57 @@
+//! `move_file`.
+
+use super::{Case, case};
+use crate::context::{ensure, expect_kind, pattern};
+use crate::{Context, Outcome};
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case!(move_moves, "a move takes the content to the destination and leaves no source"),
+        case!(move_replaces, "a move replaces the destination"),
+        case!(move_of_missing, "a move of a missing file is path-not-found and changes nothing"),
+        case!(move_of_a_directory, "a move of a directory is path-not-found and changes nothing"),
+        case!(move_onto_itself, "a move onto itself changes nothing").by_base(),
+    ]
+}
+
+async fn move_moves(cx: Context) -> Outcome {
+    let content = pattern(1, 100_000);
+    let source = cx.put("from/file", content.clone()).await?;
+    let destination = cx.path("new/directories/file")?;
+    cx.driver().move_file(&source, &destination).await?;
+    cx.expect_content(&destination, &content).await?;
+    let size = cx.driver().stat(&destination).await?.size;
+    ensure!(size == 100_000, "stat of a moved file of 100000 bytes tells {size}");
+    cx.expect_missing(&source, "a move away").await
+}
+
+async fn move_replaces(cx: Context) -> Outcome {
+    let source = cx.put("source", "new").await?;
+    let destination = cx.put("destination", "old and longer").await?;
+    cx.driver().move_file(&source, &destination).await?;
+    cx.expect_content(&destination, b"new").await?;
+    cx.expect_missing(&source, "a move away").await
+}
+
+async fn move_of_missing(cx: Context) -> Outcome {
+    let (missing, kept, other) = (cx.path("missing")?, cx.put("kept", "kept").await?, cx.path("other")?);
+    expect_kind("move of a missing file", cx.driver().move_file(&missing, &kept).await, "path-not-found")?;
+    cx.expect_content(&kept, b"kept").await?;
+    expect_kind("move of a missing file", cx.driver().move_file(&missing, &other).await, "path-not-found")?;
+    cx.expect_missing(&other, "a refused move to it").await
+}
+
+async fn move_of_a_directory(cx: Context) -> Outcome {
+    let inner = cx.put("directory/file", "kept").await?;
+    let destination = cx.path("destination")?;
+    let result = cx.driver().move_file(&cx.path("directory")?, &destination).await;
+    expect_kind("move of a directory", result, "path-not-found")?;
+    cx.expect_missing(&destination, "a refused move to it").await?;
+    cx.expect_content(&inner, b"kept").await
+}
+
+async fn move_onto_itself(cx: Context) -> Outcome {
+    let path = cx.put("file", "kept").await?;
+    cx.driver().move_file(&path, &path).await?;
+    cx.expect_content(&path, b"kept").await
+}

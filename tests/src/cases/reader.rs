@@ -1,0 +1,129 @@
+//! `reader`.
+
+use futures::StreamExt;
+use wharf::contract::ByteRange;
+
+use super::{Case, case};
+use crate::context::{ensure, expect_kind, pattern, read, same_bytes};
+use crate::{Context, Outcome};
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case!(reader_gives_the_whole_file, "a reader returns the whole file, and a stream that ends early is an error"),
+        case!(reader_tells_the_whole_size, "a reader's info has the whole file's size, whatever the range"),
+        case!(reader_from_any_offset, "a reader from an offset returns the rest"),
+        case!(reader_of_a_range, "a reader of a range returns exactly its bytes"),
+        case!(reader_offset_at_the_end, "offset = size gives an empty reader"),
+        case!(reader_offset_beyond_the_end, "an offset beyond the end is invalid-offset"),
+        case!(reader_length_past_the_end, "a length may reach past the end"),
+        case!(reader_of_missing, "a reader of a missing file is path-not-found"),
+        case!(reader_of_a_directory, "a reader of a directory is path-not-found"),
+        case!(reader_dropped_half_way, "a reader dropped half-way harms nothing"),
+        case!(readers_at_once, "many readers of one file each get the whole of it").heavy(),
+    ]
+}
+
+async fn reader_gives_the_whole_file(cx: Context) -> Outcome {
+    for size in [0, 1, 4096, 300_007] {
+        let content = pattern(size, size as usize);
+        let path = cx.put("file", content.clone()).await?;
+        cx.expect_content(&path, &content).await?;
+    }
+    Ok(())
+}
+
+async fn reader_tells_the_whole_size(cx: Context) -> Outcome {
+    let path = cx.put("file", pattern(1, 1000)).await?;
+    for range in [ByteRange::ALL, ByteRange::new(10, 5), ByteRange::from(1000)] {
+        let reader = cx.driver().reader(&path, range).await?;
+        let info = reader.info();
+        ensure!(
+            info.size == 1000 && info.path == path,
+            "reader with {range:?}: expected 1000 bytes at {path}, got {info:?}"
+        );
+    }
+    Ok(())
+}
+
+async fn ranges(cx: &Context, ranges: &[(u64, Option<u64>)]) -> Outcome {
+    let content = pattern(1, 1000);
+    let path = cx.put("file", content.clone()).await?;
+    for &(offset, length) in ranges {
+        let end = length.map_or(1000, |length| (offset.saturating_add(length)).min(1000));
+        let got = read(cx.driver(), &path, ByteRange { offset, length }).await?;
+        let done = format!("reading 1000 bytes with offset {offset}, length {length:?}");
+        same_bytes(&done, &got, &content[offset as usize..end as usize])?;
+    }
+    Ok(())
+}
+
+async fn reader_from_any_offset(cx: Context) -> Outcome {
+    ranges(&cx, &[(0, None), (1, None), (512, None), (999, None)]).await
+}
+
+async fn reader_of_a_range(cx: Context) -> Outcome {
+    ranges(&cx, &[(0, Some(0)), (0, Some(1)), (10, Some(100)), (999, Some(1)), (500, Some(500)), (3, Some(0))]).await
+}
+
+async fn reader_offset_at_the_end(cx: Context) -> Outcome {
+    ranges(&cx, &[(1000, None), (1000, Some(0)), (1000, Some(7))]).await
+}
+
+async fn reader_length_past_the_end(cx: Context) -> Outcome {
+    ranges(&cx, &[(0, Some(1001)), (990, Some(11)), (1, Some(u64::MAX))]).await
+}
+
+async fn reader_offset_beyond_the_end(cx: Context) -> Outcome {
+    let path = cx.put("file", pattern(1, 1000)).await?;
+    for range in [ByteRange::from(1001), ByteRange::new(1001, 0), ByteRange::from(1 << 40), ByteRange::from(u64::MAX)] {
+        expect_kind(
+            &format!("reader of 1000 bytes with {range:?}"),
+            cx.driver().reader(&path, range).await,
+            "invalid-offset",
+        )?;
+    }
+    Ok(())
+}
+
+async fn reader_of_missing(cx: Context) -> Outcome {
+    expect_kind(
+        "reader of a missing file",
+        cx.driver().reader(&cx.path("missing")?, ByteRange::ALL).await,
+        "path-not-found",
+    )
+}
+
+async fn reader_of_a_directory(cx: Context) -> Outcome {
+    cx.put("directory/file", "x").await?;
+    expect_kind(
+        "reader of a directory",
+        cx.driver().reader(&cx.path("directory")?, ByteRange::ALL).await,
+        "path-not-found",
+    )
+}
+
+async fn reader_dropped_half_way(cx: Context) -> Outcome {
+    let content = pattern(1, 2_000_000);
+    let path = cx.put("file", content.clone()).await?;
+    for _ in 0..20 {
+        let mut reader = cx.driver().reader(&path, ByteRange::ALL).await?;
+        if let Some(chunk) = reader.next().await {
+            chunk?;
+        }
+    }
+    cx.expect_content(&path, &content).await
+}
+
+async fn readers_at_once(cx: Context) -> Outcome {
+    let content = pattern(1, 8 << 20);
+    let path = cx.put("file", content.clone()).await?;
+    let reads = (0..10u64).map(|index| {
+        let (cx, path, content) = (cx.clone(), path.clone(), content.clone());
+        async move {
+            let offset = index * 700_001;
+            let got = read(cx.driver(), &path, ByteRange::from(offset)).await?;
+            same_bytes(&format!("reading from {offset} beside other readers"), &got, &content[offset as usize..])
+        }
+    });
+    futures::future::try_join_all(reads).await.map(|_| ())
+}

@@ -1,0 +1,123 @@
+//! What can be seen of uploads, and what is left of cancelled ones.
+
+use futures::TryStreamExt;
+use wharf::contract::{Entry, RedirectRequest, WriteMode};
+
+use super::{Case, case};
+use crate::context::{ensure, expect_kind};
+use crate::{Context, Outcome};
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case!(hidden_until_commit, "nothing of an upload can be read before its commit").needs(&["hidden-uploads"]),
+        case!(old_content_until_commit, "what was committed stays readable until the commit")
+            .needs(&["hidden-uploads"]),
+        case!(before_the_commit, "before the commit the path reads as the old content, nothing, or a prefix"),
+        case!(cancel_leaves_nothing, "after a cancel no byte of the upload stays readable"),
+        case!(cancel_of_a_continued_upload, "a cancel throws away what earlier writers stored too")
+            .needs(&["resumable"]),
+        case!(cancel_keeps_the_old, "a cancel keeps what was committed before").needs(&["hidden-uploads"]),
+        case!(uploads_are_told, "uploads tells the closed uploads, and none after commit and cancel")
+            .needs(&["uploads"]),
+        case!(uploads_without_the_capability, "uploads without the capability is unsupported").unless("uploads"),
+        case!(redirect_gives_an_address, "redirect-url returns an address").needs(&["redirect"]),
+        case!(no_redirect, "redirect-url without the capability returns none").unless("redirect"),
+    ]
+}
+
+async fn hidden_until_commit(cx: Context) -> Outcome {
+    let path = cx.path("file")?;
+    let writer = cx.write(&path, WriteMode::New, "hidden").await?;
+    cx.expect_missing(&path, "a write without a commit").await?;
+    writer.close().await?;
+    cx.expect_missing(&path, "a close without a commit").await
+}
+
+async fn old_content_until_commit(cx: Context) -> Outcome {
+    let path = cx.put("file", "old").await?;
+    let writer = cx.write(&path, WriteMode::New, "new").await?;
+    cx.expect_content(&path, b"old").await?;
+    writer.commit().await?;
+    cx.expect_content(&path, b"new").await
+}
+
+async fn before_the_commit(cx: Context) -> Outcome {
+    let path = cx.put("file", "old").await?;
+    let writer = cx.write(&path, WriteMode::New, "upload").await?;
+    match cx.driver().get_content(&path).await {
+        Ok(got) => {
+            ensure!(&got[..] == b"old" || b"upload".starts_with(&got), "the path reads as {got:?} before the commit")
+        }
+        Err(error) => expect_kind("get-content before the commit", Err::<(), _>(error), "path-not-found")?,
+    }
+    writer.commit().await?;
+    cx.expect_content(&path, b"upload").await
+}
+
+async fn cancel_leaves_nothing(cx: Context) -> Outcome {
+    let path = cx.path("file")?;
+    cx.write(&path, WriteMode::New, "thrown away").await?.cancel().await?;
+    cx.expect_missing(&path, "a cancel").await
+}
+
+async fn cancel_of_a_continued_upload(cx: Context) -> Outcome {
+    let path = cx.path("file")?;
+    cx.write(&path, WriteMode::New, "one").await?.close().await?;
+    cx.write(&path, WriteMode::Append, "two").await?.cancel().await?;
+    cx.expect_missing(&path, "a cancel of a continued upload").await?;
+    expect_kind(
+        "append after a cancel",
+        cx.driver().writer(&path, WriteMode::Append).await.map(|_| ()),
+        "path-not-found",
+    )
+}
+
+async fn cancel_keeps_the_old(cx: Context) -> Outcome {
+    let path = cx.put("file", "old").await?;
+    cx.write(&path, WriteMode::New, "new").await?.cancel().await?;
+    cx.expect_content(&path, b"old").await
+}
+
+async fn uploads_are_told(cx: Context) -> Outcome {
+    for name in ["d/kept", "d/committed", "d/cancelled"] {
+        cx.write(&cx.path(name)?, WriteMode::New, "x").await?.close().await?;
+    }
+    cx.write(&cx.path("d/committed")?, WriteMode::New, "x").await?.commit().await?;
+    cx.write(&cx.path("d/cancelled")?, WriteMode::New, "x").await?.cancel().await?;
+    let uploads: Vec<Entry> = cx.driver().uploads(&cx.path("d")?).await?.try_collect().await?;
+    let names = cx.names(&uploads);
+    ensure!(
+        names == ["d/kept"],
+        "uploads of a directory with one unfinished upload: expected [\"d/kept\"], got {names:?}"
+    );
+    Ok(())
+}
+
+async fn uploads_without_the_capability(cx: Context) -> Outcome {
+    let result = cx.driver().uploads(cx.directory()).await.map(|_| ());
+    expect_kind("uploads without the capability", result, "unsupported")
+}
+
+fn get_request() -> RedirectRequest {
+    RedirectRequest { method: "GET".to_owned(), client_address: None }
+}
+
+async fn redirect_gives_an_address(cx: Context) -> Outcome {
+    let path = cx.put("file", "x").await?;
+    for method in ["GET", "HEAD"] {
+        let request = RedirectRequest { method: method.to_owned(), client_address: None };
+        let address = cx.driver().redirect_url(&path, &request).await?;
+        ensure!(
+            address.as_ref().is_some_and(|address| address.contains("://")),
+            "redirect-url for {method}: got {address:?}"
+        );
+    }
+    Ok(())
+}
+
+async fn no_redirect(cx: Context) -> Outcome {
+    let path = cx.put("file", "x").await?;
+    let address = cx.driver().redirect_url(&path, &get_request()).await?;
+    ensure!(address.is_none(), "redirect-url of a driver that does not declare redirect: got {address:?}");
+    Ok(())
+}

@@ -1,0 +1,212 @@
+//! `writer` with append = false, and with append = true.
+
+use bytes::Bytes;
+use wharf::contract::WriteMode;
+
+use super::{Case, case};
+use crate::context::{ensure, expect_kind, pattern};
+use crate::{Context, Failure, Outcome};
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case!(commit_makes_the_file_whole, "after a commit the file is readable at its path, whole"),
+        case!(commit_replaces, "a commit replaces what was there"),
+        case!(commit_of_nothing, "a commit without a write makes an empty file"),
+        case!(commit_returns_the_size, "size, close and commit tell the upload's size in bytes"),
+        case!(writer_starts_anew, "a new writer starts anew, whatever was uploaded there").needs(&["resumable"]),
+        case!(append_continues, "append continues a closed upload, at any chunk size").needs(&["resumable"]),
+        case!(append_in_large_chunks, "append continues an upload in chunks of 10 MiB").needs(&["resumable"]).heavy(),
+        case!(append_after_closing_empty, "append continues an upload closed without a byte").needs(&["resumable"]),
+        case!(append_to_an_empty_file, "append continues a committed empty file").needs(&["resumable"]),
+        case!(append_to_content, "append to committed content continues it or is unsupported with nothing changed")
+            .needs(&["resumable"]),
+        case!(append_to_missing, "append where nothing is: path-not-found").needs(&["resumable"]),
+        case!(append_by_another_instance, "an upload is continued by another instance").needs(&["resumable"]),
+        case!(append_without_resumable, "append without resumable is unsupported").unless("resumable"),
+        case!(writer_below_new_directories, "a writer needs no directory"),
+        case!(writer_dropped_half_way, "a dropped writer counts as closed: old content, nothing or a prefix"),
+        case!(long_stream, "a stream of 5 GiB goes through, and its size is right").long(),
+    ]
+}
+
+async fn commit_makes_the_file_whole(cx: Context) -> Outcome {
+    let path = cx.path("file")?;
+    let content = pattern(1, 300_000);
+    let mut writer = cx.driver().writer(&path, WriteMode::New).await?;
+    for chunk in content.chunks(7001) {
+        writer.write(Bytes::copy_from_slice(chunk)).await?;
+    }
+    writer.commit().await?;
+    cx.expect_content(&path, &content).await
+}
+
+async fn commit_replaces(cx: Context) -> Outcome {
+    let path = cx.put("file", pattern(1, 5000)).await?;
+    cx.write(&path, WriteMode::New, "new").await?.commit().await?;
+    cx.expect_content(&path, b"new").await
+}
+
+async fn commit_of_nothing(cx: Context) -> Outcome {
+    let path = cx.path("file")?;
+    cx.write(&path, WriteMode::New, "").await?.commit().await?;
+    cx.expect_content(&path, b"").await
+}
+
+async fn commit_returns_the_size(cx: Context) -> Outcome {
+    let path = cx.path("file")?;
+    let writer = cx.write(&path, WriteMode::New, pattern(1, 1234)).await?;
+    ensure!(writer.size() == 1234, "size after 1234 bytes: got {}", writer.size());
+    let size = writer.commit().await?;
+    ensure!(size == 1234, "commit of 1234 bytes: it returned {size}");
+    let size = cx.write(&path, WriteMode::New, pattern(1, 77)).await?.close().await?;
+    ensure!(size == 77, "close of 77 bytes: it returned {size}");
+    Ok(())
+}
+
+async fn writer_starts_anew(cx: Context) -> Outcome {
+    let path = cx.path("file")?;
+    cx.write(&path, WriteMode::New, "first, longer").await?.close().await?;
+    let writer = cx.write(&path, WriteMode::New, "second").await?;
+    ensure!(writer.size() == 6, "size of a new writer after 6 bytes: got {}", writer.size());
+    writer.commit().await?;
+    cx.expect_content(&path, b"second").await
+}
+
+async fn in_three_steps(cx: &Context, chunk: usize) -> Outcome {
+    let path = cx.path("file")?;
+    let content = pattern(1, chunk * 3);
+    for step in 0..3 {
+        let mode = if step == 0 { WriteMode::New } else { WriteMode::Append };
+        let mut writer = cx.driver().writer(&path, mode).await?;
+        let expected = (step * chunk) as u64;
+        ensure!(
+            writer.size() == expected,
+            "size of the upload opened for step {step}: expected {expected}, got {}",
+            writer.size()
+        );
+        writer.write(content.slice(step * chunk..(step + 1) * chunk)).await?;
+        let size = if step == 2 { writer.commit().await? } else { writer.close().await? };
+        let expected = expected + chunk as u64;
+        ensure!(size == expected, "size at the end of step {step}: expected {expected}, got {size}");
+    }
+    cx.expect_content(&path, &content).await
+}
+
+async fn append_continues(cx: Context) -> Outcome {
+    for chunk in [32, 1, 70_000] {
+        in_three_steps(&cx, chunk).await?;
+    }
+    Ok(())
+}
+
+async fn append_in_large_chunks(cx: Context) -> Outcome {
+    in_three_steps(&cx, 10 << 20).await
+}
+
+async fn append_after_closing_empty(cx: Context) -> Outcome {
+    let path = cx.path("file")?;
+    cx.write(&path, WriteMode::New, "").await?.close().await?;
+    cx.write(&path, WriteMode::Append, "content").await?.commit().await?;
+    cx.expect_content(&path, b"content").await
+}
+
+async fn append_to_an_empty_file(cx: Context) -> Outcome {
+    let path = cx.put("file", "").await?;
+    cx.write(&path, WriteMode::Append, "content").await?.commit().await?;
+    cx.expect_content(&path, b"content").await
+}
+
+async fn append_to_content(cx: Context) -> Outcome {
+    let path = cx.put("file", "committed").await?;
+    match cx.driver().writer(&path, WriteMode::Append).await {
+        Ok(mut writer) => {
+            ensure!(writer.size() == 9, "size of 9 committed bytes opened for append: got {}", writer.size());
+            writer.write(Bytes::from_static(b"+more")).await?;
+            writer.commit().await?;
+            cx.expect_content(&path, b"committed+more").await
+        }
+        Err(error) if error.kind().name() == "unsupported" => cx.expect_content(&path, b"committed").await,
+        Err(error) => {
+            Err(Failure::new(format!("append to committed content: expected success or unsupported, got {error}")))
+        }
+    }
+}
+
+async fn append_to_missing(cx: Context) -> Outcome {
+    let path = cx.path("missing")?;
+    expect_kind(
+        "append to a missing file",
+        cx.driver().writer(&path, WriteMode::Append).await.map(|_| ()),
+        "path-not-found",
+    )?;
+    cx.expect_missing(&path, "a refused append").await
+}
+
+async fn append_by_another_instance(cx: Context) -> Outcome {
+    let path = cx.path("file")?;
+    cx.write(&path, WriteMode::New, "one,").await?.close().await?;
+    let mut writer = cx.another().await?.writer(&path, WriteMode::Append).await?;
+    ensure!(writer.size() == 4, "size of an upload of 4 bytes opened by another instance: got {}", writer.size());
+    writer.write(Bytes::from_static(b"two")).await?;
+    writer.commit().await?;
+    cx.expect_content(&path, b"one,two").await
+}
+
+async fn append_without_resumable(cx: Context) -> Outcome {
+    let path = cx.put("file", "").await?;
+    expect_kind(
+        "append without resumable",
+        cx.driver().writer(&path, WriteMode::Append).await.map(|_| ()),
+        "unsupported",
+    )
+}
+
+async fn writer_below_new_directories(cx: Context) -> Outcome {
+    let path = cx.path("new/and/newer/file")?;
+    cx.write(&path, WriteMode::New, "x").await?.commit().await?;
+    cx.expect_content(&path, b"x").await
+}
+
+async fn writer_dropped_half_way(cx: Context) -> Outcome {
+    let content = pattern(1, 100_000);
+    for index in 0..10 {
+        drop(cx.write(&cx.path(&format!("file{index}"))?, WriteMode::New, content.clone()).await?);
+    }
+    for index in 0..10 {
+        let path = cx.path(&format!("file{index}"))?;
+        match cx.driver().get_content(&path).await {
+            Ok(got) => ensure!(content.starts_with(&got), "{path} after a dropped writer is no prefix of the upload"),
+            Err(error) => expect_kind(&format!("get-content of {path}"), Err::<(), _>(error), "path-not-found")?,
+        }
+        cx.write(&path, WriteMode::New, "anew").await?.commit().await?;
+        cx.expect_content(&path, b"anew").await?;
+    }
+    Ok(())
+}
+
+async fn long_stream(cx: Context) -> Outcome {
+    const SIZE: u64 = 5 << 30;
+    let path = cx.path("large")?;
+    let chunk = pattern(1, 1 << 20);
+    let mut writer = cx.driver().writer(&path, WriteMode::New).await?;
+    for _ in 0..SIZE / (1 << 20) {
+        writer.write(chunk.clone()).await?;
+    }
+    let size = writer.commit().await?;
+    ensure!(size == SIZE, "commit of {SIZE} bytes: it returned {size}");
+    let mut reader = cx.driver().reader(&path, Default::default()).await?;
+    let mut at = 0u64;
+    while let Some(part) = futures::StreamExt::next(&mut reader).await {
+        let part = part?;
+        let mut rest = &part[..];
+        while !rest.is_empty() {
+            let from = (at % (1 << 20)) as usize;
+            let count = rest.len().min((1 << 20) - from);
+            ensure!(rest[..count] == chunk[from..from + count], "the stream differs in the {count} bytes from {at} on");
+            rest = &rest[count..];
+            at += count as u64;
+        }
+    }
+    ensure!(at == SIZE, "the reader ended cleanly after {at} of {SIZE} bytes");
+    Ok(())
+}

@@ -1,0 +1,231 @@
+//! What a case works with: the driver, a directory of its own, and words for what went wrong.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use wharf::contract::{
+    ByteRange, Capabilities, Cursor, Entry, Error, FileWriter, Position, StorageDriver, StoragePath, WriteMode,
+};
+
+use crate::Subject;
+
+/// Why a case failed: what was done, what was expected, and what was seen.
+#[derive(Debug)]
+pub struct Failure(String);
+
+impl Failure {
+    /// Creates a failure from a sentence for the driver's author.
+    pub fn new(message: impl Into<String>) -> Self {
+        Failure(message.into())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let operation = error.operation().map_or("an operation", |operation| operation.name());
+        Failure(format!("{operation} was expected to succeed and failed: {error}"))
+    }
+}
+
+/// How a case ended.
+pub type Outcome = Result<(), Failure>;
+
+/// Fails the case with a message unless the condition holds.
+macro_rules! ensure {
+    ($condition:expr, $($message:tt)+) => {
+        if !$condition {
+            return Err($crate::Failure::new(format!($($message)+)));
+        }
+    };
+}
+pub(crate) use ensure;
+
+/// What a case works with.
+#[derive(Clone)]
+pub struct Context {
+    pub(crate) subject: Arc<dyn Subject>,
+    pub(crate) driver: Arc<dyn StorageDriver>,
+    pub(crate) directory: StoragePath,
+}
+
+impl Context {
+    /// Returns the driver.
+    pub fn driver(&self) -> &dyn StorageDriver {
+        &*self.driver
+    }
+
+    /// Returns what the driver declares.
+    pub fn capabilities(&self) -> Capabilities {
+        self.driver.capabilities()
+    }
+
+    /// Opens another instance on the same store.
+    ///
+    /// # Errors
+    ///
+    /// A failure if the driver cannot be opened again.
+    pub async fn another(&self) -> Result<Arc<dyn StorageDriver>, Failure> {
+        self.subject
+            .open()
+            .await
+            .map_err(|error| Failure::new(format!("the driver could not be opened again: {error}")))
+    }
+
+    /// Returns the directory that this case has for itself.
+    pub fn directory(&self) -> &StoragePath {
+        &self.directory
+    }
+
+    /// Returns a path in the case's directory.
+    ///
+    /// # Errors
+    ///
+    /// A failure if `relative` breaks the path grammar, which is a fault of the case.
+    pub fn path(&self, relative: &str) -> Result<StoragePath, Failure> {
+        self.directory.join(relative).map_err(|error| Failure::new(format!("the case itself is wrong: {error}")))
+    }
+
+    pub(crate) async fn put(&self, relative: &str, content: impl Into<Bytes>) -> Result<StoragePath, Failure> {
+        let path = self.path(relative)?;
+        self.driver.put_content(&path, content.into()).await?;
+        Ok(path)
+    }
+
+    pub(crate) async fn put_all(&self, names: &[&str]) -> Outcome {
+        for name in names {
+            self.put(name, name.to_string()).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes an upload in one piece and leaves the writer open.
+    pub(crate) async fn write(
+        &self,
+        path: &StoragePath,
+        mode: WriteMode,
+        content: impl Into<Bytes>,
+    ) -> Result<Box<dyn FileWriter>, Failure> {
+        let mut writer = self.driver.writer(path, mode).await?;
+        let content = content.into();
+        if !content.is_empty() {
+            writer.write(content).await?;
+        }
+        Ok(writer)
+    }
+
+    pub(crate) async fn expect_content(&self, path: &StoragePath, expected: &[u8]) -> Outcome {
+        let got = read(self.driver(), path, ByteRange::ALL).await?;
+        same_bytes(&format!("reading {path}"), &got, expected)
+    }
+
+    pub(crate) async fn expect_missing(&self, path: &StoragePath, after: &str) -> Outcome {
+        expect_kind(&format!("stat of {path} after {after}"), self.driver.stat(path).await, "path-not-found")?;
+        expect_kind(
+            &format!("get-content of {path} after {after}"),
+            self.driver.get_content(path).await,
+            "path-not-found",
+        )
+    }
+
+    pub(crate) async fn list(&self, path: &StoragePath, after: Option<&Position>) -> Result<Vec<String>, Failure> {
+        let entries: Vec<Entry> = self.driver.list(path, after).await?.try_collect().await?;
+        Ok(self.names(&entries))
+    }
+
+    pub(crate) async fn walk(&self, path: &StoragePath, start: Option<&Cursor>) -> Result<Vec<Entry>, Failure> {
+        Ok(self.driver.walk(path, start).await?.try_collect().await?)
+    }
+
+    /// Entries as text relative to the case's directory, a directory with a slash at its end.
+    pub(crate) fn names(&self, entries: &[Entry]) -> Vec<String> {
+        let prefix = self.directory.as_prefix();
+        let name = |entry: &Entry| {
+            let path = entry.path.as_str();
+            format!("{}{}", path.strip_prefix(&prefix).unwrap_or(path), if entry.is_dir { "/" } else { "" })
+        };
+        entries.iter().map(name).collect()
+    }
+}
+
+pub(crate) async fn read(
+    driver: &dyn StorageDriver,
+    path: &StoragePath,
+    range: ByteRange,
+) -> Result<Vec<u8>, wharf::contract::Error> {
+    let mut reader = driver.reader(path, range).await?;
+    let mut content = Vec::new();
+    while let Some(chunk) = reader.try_next().await? {
+        content.extend_from_slice(&chunk);
+    }
+    Ok(content)
+}
+
+pub(crate) fn expect_kind<T>(done: &str, result: Result<T, wharf::contract::Error>, kind: &str) -> Outcome {
+    match result {
+        Ok(_) => Err(Failure::new(format!("{done}: expected the error {kind}, but it succeeded"))),
+        Err(error) if error.kind().name() == kind => Ok(()),
+        Err(error) => {
+            Err(Failure::new(format!("{done}: expected the error {kind}, but it was {}: {error}", error.kind().name())))
+        }
+    }
+}
+
+pub(crate) fn same_bytes(done: &str, got: &[u8], expected: &[u8]) -> Outcome {
+    if got == expected {
+        return Ok(());
+    }
+    let at = got.iter().zip(expected).position(|(got, expected)| got != expected);
+    let at = at.unwrap_or(got.len().min(expected.len()));
+    Err(Failure::new(format!(
+        "{done}: expected {} bytes, got {}; they differ from byte {at} on",
+        expected.len(),
+        got.len()
+    )))
+}
+
+pub(crate) fn same_names(done: &str, got: &[String], expected: &[&str]) -> Outcome {
+    if got == expected {
+        return Ok(());
+    }
+    Err(Failure::new(format!("{done}: expected {expected:?}, got {got:?}")))
+}
+
+/// Bytes that differ at every position and with every seed, so that no shift and no mix goes unnoticed.
+pub(crate) fn pattern(seed: u64, length: usize) -> Bytes {
+    let mut random = Random::new(seed);
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        bytes.extend_from_slice(&random.next().to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes.into()
+}
+
+/// A small generator of random numbers (splitmix64): the same sequence for the same seed on every machine.
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Random(seed)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound.max(1) as u64) as usize
+    }
+}

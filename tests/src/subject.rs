@@ -1,0 +1,31 @@
+//! What is tested: how to open a driver.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use wharf::contract::{Result, StorageDriver};
+
+/// A driver under test.
+#[async_trait]
+pub trait Subject: Send + Sync {
+    /// Returns the name in reports and in the committed figures, for instance `inmemory behind the limit`.
+    fn name(&self) -> &str;
+
+    /// Opens the driver. Called again for another instance, which must see the same store.
+    ///
+    /// # Errors
+    ///
+    /// What the driver says when it cannot be opened; every case then fails with it.
+    async fn open(&self) -> Result<Arc<dyn StorageDriver>>;
+
+    /// Opens the driver on a store of its own with nothing in it; none where that cannot be had, and the cases that
+    /// need an empty store are ignored.
+    async fn open_empty(&self) -> Option<Result<Arc<dyn StorageDriver>>> {
+        None
+    }
+
+    /// Returns whether the driver is wrapped in `base`. The cases that `base` answers are ignored where it is not.
+    fn behind_base(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,113 @@
+//! The faults, and the case that each must fail.
+
+use serde::Serialize;
+
+macro_rules! faults {
+    ($($fault:ident $breaks:literal $what:literal;)+) => {
+        /// One broken promise.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+        pub enum Fault {
+            $(#[doc = $what] $fault,)+
+        }
+
+        impl Fault {
+            /// Every fault.
+            pub const ALL: &'static [Fault] = &[$(Fault::$fault),+];
+
+            /// Returns the case that names the promise broken.
+            pub fn breaks(self) -> &'static str {
+                match self {
+                    $(Fault::$fault => $breaks,)+
+                }
+            }
+
+            /// Returns what is wrong, in words.
+            pub fn what(self) -> &'static str {
+                match self {
+                    $(Fault::$fault => $what,)+
+                }
+            }
+        }
+    };
+}
+
+faults! {
+    GetLosesTheLastByte "content_comes_back" "Get loses the last byte.";
+    GetCleansText "content_comes_back" "Get replaces bytes that are not UTF-8.";
+    GetMissingIsEmpty "get_missing" "Get of a missing file is empty.";
+    PutAppends "put_replaces" "Put appends to what was there.";
+    PutKeepsTheFirst "put_replaces" "A second put is forgotten.";
+    PutKeepsTheTail "put_shorter_truncates" "Put overwrites in place and keeps the tail of a longer content.";
+    PutShowsAPrefix "replace_is_never_a_mix" "Put shows half of the content for a moment.";
+    PutDeletesFirst "replace_is_never_absent" "Put deletes the old content first.";
+    PutOfNothingIsForgotten "empty_content_is_a_file" "Put of no bytes stores nothing.";
+    PutBelowAFileDeletesIt "file_below_a_file" "Put below a file deletes the file.";
+    PutOnADirectoryDeletesIt "file_where_a_directory_is" "Put on a directory deletes the directory.";
+    PutFoldsCase "names_differ_by_case" "Put folds names to small letters.";
+    ReaderEndsEarly "reader_gives_the_whole_file" "A truncated stream ends cleanly.";
+    ReaderTellsTheRangesSize "reader_tells_the_whole_size" "A reader tells the range's size as the file's.";
+    ReaderIgnoresTheOffset "reader_from_any_offset" "A reader begins at 0 whatever the offset.";
+    RangeOneByteLong "reader_of_a_range" "A range is one byte too long.";
+    OffsetAtTheEndFails "reader_offset_at_the_end" "An offset at the end fails.";
+    OffsetBeyondTheEndIsEmpty "reader_offset_beyond_the_end" "An offset beyond the end gives an empty reader.";
+    LengthPastTheEndFails "reader_length_past_the_end" "A length past the end fails.";
+    ReaderOfMissingIsEmpty "reader_of_missing" "A reader of a missing file is empty.";
+    ReordersChunks "commit_makes_the_file_whole" "A writer turns the bytes of each chunk around.";
+    CommitLosesTheTail "commit_makes_the_file_whole" "Commit loses what was still buffered.";
+    CommitOnlyCloses "commit_makes_the_file_whole" "Commit does not publish.";
+    CommitTellsAnotherSize "commit_returns_the_size" "Commit tells a size one byte off.";
+    CommitOfNothingIsForgotten "commit_of_nothing" "Commit without a write makes no file.";
+    NewContinues "writer_starts_anew" "A new writer continues the old upload.";
+    AppendStartsAnew "append_continues" "An append restarts.";
+    SizeForgetsWhatWasThere "append_continues" "A continued writer tells only its own bytes.";
+    CloseLosesTheTail "append_continues" "Close loses the tail.";
+    CloseThrowsAway "append_continues" "Close throws the upload away.";
+    AppendToMissingBegins "append_to_missing" "Append where nothing is begins an upload.";
+    UploadsVisible "hidden_until_commit" "A write can be read before the commit.";
+    CloseCommits "hidden_until_commit" "Close publishes the upload.";
+    CancelLeavesBytes "cancel_leaves_nothing" "Cancel leaves the bytes readable.";
+    CancelOnlyCloses "cancel_of_a_continued_upload" "Cancel leaves the upload to be continued.";
+    CancelDeletesTheOld "cancel_keeps_the_old" "Cancel deletes the committed content.";
+    UploadsHidden "uploads_are_told" "Uploads tells of none.";
+    RedirectsNowhere "redirect_gives_an_address" "Redirect is declared and never given.";
+    RedirectsUndeclared "no_redirect" "Redirect is given and not declared.";
+    StatOneByteOff "stat_of_a_file" "Stat is one byte off.";
+    StatForgetsPath "stat_of_a_file" "Stat tells another path.";
+    StatDirectoryHasSize "stat_of_a_directory" "A directory has a size.";
+    StatFindsPrefixes "stat_of_missing" "Stat finds a directory where only a sibling has the prefix.";
+    EmptyRootIsMissing "root_of_an_empty_store" "The root of an empty store is missing.";
+    EmptyRootListFails "root_of_an_empty_store" "Listing the root of an empty store fails.";
+    ModifiedNeverChanges "modified_grows" "Modified never changes.";
+    VersionNeverChanges "version_changes" "Version never changes.";
+    ListUnordered "list_in_order" "A list is out of order.";
+    ListOrdersDirectoriesAsFiles "list_in_order" "A list orders directories without their slash.";
+    ListLosesPrefixes "list_in_order" "A list drops names which prefix others.";
+    ListLosesSecondPage "list_of_fifty" "A list ends after its first page.";
+    ListRecursive "list_direct_children" "A list is recursive.";
+    ListShowsTemporaries "list_hides_temporaries" "A list shows temporaries.";
+    ListTellsWrongSizes "list_tells_sizes" "A list tells wrong sizes.";
+    ListIgnoresTheStart "list_start_after" "A list ignores where to start.";
+    ListStartIncluded "list_start_after" "A list includes the entry to start after.";
+    ListStartForgetsDirectories "list_start_after" "A list takes the start for a file always.";
+    ListOfMissingIsEmpty "list_of_missing" "A list of a missing directory is empty.";
+    WalkByLevels "walk_in_order" "A walk goes level by level.";
+    WalkLosesDirectories "walk_in_order" "A walk returns files only.";
+    WalkCursorOffByOne "walk_from_every_cursor" "A walk from a cursor loses its first entry.";
+    WalkEntersPassedDirectories "walk_from_every_cursor" "A walk enters the directory that its cursor passed over.";
+    WalkOfMissingIsEmpty "walk_of_missing" "A walk of a missing directory is empty.";
+    MoveLeavesTheSource "move_moves" "A move leaves the source.";
+    MoveKeepsTheDestination "move_replaces" "A move keeps the destination.";
+    MoveOfMissingMakesAFile "move_of_missing" "A move of a missing file makes an empty one.";
+    MoveTakesDirectories "move_of_a_directory" "A move of a directory succeeds.";
+    MoveOntoItselfDeletes "move_onto_itself" "A move onto itself deletes the file.";
+    DeleteDoesNothing "delete_of_a_file" "Delete does nothing.";
+    DeleteIsNotRecursive "delete_is_recursive" "Delete leaves directories below.";
+    DeleteTakesSiblings "delete_keeps_siblings" "Delete takes siblings that share the prefix.";
+    DeleteOfMissingSucceeds "delete_of_missing" "Delete of a missing path succeeds.";
+    DeleteFilesFailsOnMissing "delete_files_of_missing" "Delete-files fails on a missing file.";
+    DeleteFilesDeletesTheFirst "delete_files_deletes" "Delete-files deletes only the first.";
+    ErrorsWithoutDriver "errors_say_what_failed" "Errors do not say which driver.";
+    WrongKind "get_missing" "A missing file is another kind of error.";
+    WritersMix "writers_of_one_path" "Concurrent writers leave a mix.";
+    SecondInstanceBlind "another_instance_sees_it" "Another instance does not see the store.";
+}
