@@ -9,6 +9,7 @@
 
 pub mod cases;
 mod context;
+pub mod expected;
 mod report;
 mod run;
 mod subject;

@@ -4,6 +4,7 @@
 //! case that [`Fault::breaks`] names fails on the wrong driver and passes on the right one.
 
 mod fault;
+mod matrix;
 mod writer;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use wharf::contract::{
 };
 
 pub use fault::Fault;
+pub use matrix::{MakeDriver, Matrix, Row};
 
 /// A right driver with one fault.
 pub struct Wrong {

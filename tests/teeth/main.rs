@@ -1,0 +1,36 @@
+//! The suite has teeth: each wrong driver fails the case that names its promise, and the right driver passes it.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use wharf::base::Base;
+use wharf::contract::StorageDriver;
+use wharf::drivers::inmemory::InMemory;
+use wharf_conformance::wrong::{MakeDriver, Matrix};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let make: MakeDriver = Arc::new(|| Arc::new(Base::new(Arc::new(InMemory::new()))) as Arc<dyn StorageDriver>);
+    let matrix = match Matrix::run(make, 16).await {
+        Ok(matrix) => matrix,
+        Err(error) => {
+            eprintln!("inmemory could not be opened: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    println!("{matrix}");
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("teeth.json");
+    match serde_json::to_vec_pretty(&matrix).map_err(std::io::Error::from).and_then(|json| std::fs::write(&file, json))
+    {
+        Ok(()) => println!("written to {}", file.display()),
+        Err(error) => {
+            eprintln!("the matrix could not be written to {}: {error}", file.display());
+            return ExitCode::FAILURE;
+        }
+    }
+    let faults = matrix.faults();
+    for fault in &faults {
+        eprintln!("FAILED: {fault}");
+    }
+    if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
