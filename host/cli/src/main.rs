@@ -1,2 +1,93 @@
-//! wharf
-fn main() {}
+//! The program `wharf`: storage drivers for container registries.
+//!
+//! Exit codes: 0 all done, 1 something failed, 2 wrong use, 130 interrupted.
+
+mod commands;
+mod config;
+mod interrupt;
+mod location;
+mod open;
+mod output;
+mod transfer;
+mod tree;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use commands::{cp, drivers, files};
+use config::{Config, Given};
+use open::Store;
+
+/// Storage drivers for container registries.
+#[derive(Parser, Debug)]
+#[command(version, about)]
+struct Cli {
+    /// A configuration file: Distribution's config.yml, of which `storage:` counts, with `drivers:` beside it.
+    #[arg(long, global = true)]
+    config: Option<PathBuf>,
+    /// The driver that plain /paths are in.
+    #[arg(short, long, global = true)]
+    driver: Option<String>,
+    /// Parameters: a JSON object, KEY=VALUE, or NAME={JSON} for one of two drivers. May be repeated.
+    #[arg(long, global = true)]
+    params: Vec<String>,
+    /// Write JSON on standard output.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Log more on standard error; RUST_LOG says it in detail.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Show which drivers there are.
+    Drivers,
+    /// Read a file, or part of one.
+    Get(files::Get),
+    /// Store a file.
+    Put(files::Put),
+    /// List a directory.
+    Ls(files::Ls),
+    /// Show what is stored at a path.
+    Stat(files::One),
+    /// Move a file within a driver.
+    Mv(files::Mv),
+    /// Delete a file, or a directory with all below it.
+    Rm(files::One),
+    Cp(cp::Cp),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let level = ["warn", "info", "debug", "trace"][usize::from(cli.verbose.min(3))];
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).init();
+    match run(&cli).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => output::report(&error, cli.json),
+    }
+}
+
+async fn run(cli: &Cli) -> Result<()> {
+    let config = cli.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
+    let store = Store::new(config, Given::parse(&cli.params)?)?;
+    let driver = cli.driver.as_deref();
+    match &cli.command {
+        Command::Drivers => drivers::run(&store, cli.json),
+        Command::Get(args) => files::get(args, &store, driver).await,
+        Command::Put(args) => files::put(args, &store, driver, cli.json).await,
+        Command::Ls(args) => files::ls(args, &store, driver, cli.json).await,
+        Command::Stat(args) => files::stat(args, &store, driver, cli.json).await,
+        Command::Mv(args) => files::mv(args, &store, driver, cli.json).await,
+        Command::Rm(args) => files::rm(args, &store, driver, cli.json).await,
+        Command::Cp(args) => args.run(&store, cli.json).await,
+    }
+}

@@ -1,0 +1,5 @@
+//! The commands, one in a file.
+
+pub(crate) mod cp;
+pub(crate) mod drivers;
+pub(crate) mod files;

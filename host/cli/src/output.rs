@@ -1,0 +1,74 @@
+//! What the program says, to people and to programs.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use wharf::contract::{Error, ErrorKind};
+
+/// The operation failed.
+pub(crate) const FAILED: u8 = 1;
+/// Ended by Ctrl-C; what was in progress was closed or cancelled.
+pub(crate) const INTERRUPTED: u8 = 130;
+
+/// Ended by Ctrl-C: its text says what became of the work in progress.
+#[derive(Debug)]
+pub(crate) struct Interrupted(pub(crate) String);
+
+impl std::fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "interrupted: {}", self.0)
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
+/// Prints a line of text, or one JSON value. A reader that went away (`wharf ls | head`) is an error like any other.
+pub(crate) fn print(as_json: bool, text: impl FnOnce() -> String, value: impl FnOnce() -> Value) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    if as_json {
+        writeln!(out, "{}", value())?
+    } else {
+        writeln!(out, "{}", text())?
+    }
+    Ok(())
+}
+
+/// Reports an error and returns the exit code that belongs to it.
+pub(crate) fn report(error: &anyhow::Error, as_json: bool) -> ExitCode {
+    let stored = error.chain().find_map(|cause| cause.downcast_ref::<Error>());
+    let next = stored.and_then(|error| next_step(error.kind()));
+    if as_json {
+        let value = json!({ "error": { "message": format!("{error:#}"), "next": next, "store": stored } });
+        // Nothing is left to tell where standard output is closed.
+        let _ = writeln!(std::io::stdout(), "{value}");
+    } else {
+        let mut err = std::io::stderr().lock();
+        let _ = writeln!(err, "error: {error:#}");
+        if let Some(next) = next {
+            let _ = writeln!(err, "  next: {next}");
+        }
+    }
+    ExitCode::from(if error.downcast_ref::<Interrupted>().is_some() { INTERRUPTED } else { FAILED })
+}
+
+/// Says what a person does next about an error of a driver.
+fn next_step(kind: &ErrorKind) -> Option<&'static str> {
+    Some(match kind {
+        ErrorKind::PathNotFound => "`wharf ls` shows what is there",
+        ErrorKind::InvalidPath => {
+            "use another path: components of letters, digits, '.', '_' and '-', and no file above a file"
+        }
+        ErrorKind::InvalidParameters => "correct the parameters, with --params or in the file of --config",
+        ErrorKind::AccessDenied => "check the credentials and the permissions of the store",
+        ErrorKind::QuotaExceeded => "free room in the store, then run it again",
+        ErrorKind::TooLarge => "use `wharf cp`, which streams files of any size",
+        ErrorKind::Conflict => "somebody else works on the same path: look at it, then run it again",
+        ErrorKind::Throttled { .. } | ErrorKind::Unavailable => "nothing happened; run it again later",
+        ErrorKind::OutcomeUnknown => "it may have happened: look at the path before you run it again",
+        ErrorKind::Corrupt => "restore the file from elsewhere",
+        ErrorKind::InvalidStorageDriver => "`wharf drivers` shows which drivers there are",
+        _ => return None,
+    })
+}
