@@ -88,6 +88,10 @@ async fn resumable_bytes(from: &Tree, to: &Tree, relative: &str, size: u64) -> R
         let (theirs, ours) = tokio::try_join!(to.digest(relative, None), from.digest(relative, Some(there)))?;
         return Ok(if theirs == ours { there } else { 0 });
     }
+    // A committed file is there: a driver may continue it instead of an upload, and a commit would damage it.
+    if to.size(relative).await?.is_some_and(|size| size > 0) {
+        return Ok(0);
+    }
     match driver.writer(&stored(path, relative)?, WriteMode::Append).await {
         Ok(writer) => {
             let had = writer.size();

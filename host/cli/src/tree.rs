@@ -90,7 +90,7 @@ impl Tree {
     pub(crate) async fn size(&self, relative: &str) -> Result<Option<u64>> {
         match self {
             Tree::Local(root) => match tokio::fs::metadata(local(root, relative)).await {
-                Ok(metadata) => Ok(metadata.is_file().then(|| metadata.len())),
+                Ok(metadata) => Ok(metadata.is_file().then_some(metadata.len())),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
                 Err(error) => Err(error).with_context(|| format!("could not look at {}", self.describe(relative))),
             },
