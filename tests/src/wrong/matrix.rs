@@ -75,6 +75,7 @@ impl Matrix {
                 faults.push(format!("{:?} was not caught by {}: {reason}", row.fault, row.breaks));
             }
             let right = self.right.cases.iter().find(|case| case.case == row.breaks);
+            // The wrong driver alone declares that it redirects, so the right one does not run that case.
             let needs_redirect = row.fault == Fault::RedirectsNowhere;
             if !needs_redirect && right.is_none_or(|case| case.outcome != Verdict::Passed) {
                 faults.push(format!("the right driver does not pass {}: {:?}", row.breaks, right));

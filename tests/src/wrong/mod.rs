@@ -100,7 +100,7 @@ impl Wrong {
         info
     }
 
-    /// What another instance has: everything but what this one has not seen.
+    /// Spoils an operation's error.
     fn spoil<T>(&self, result: Result<T>) -> Result<T> {
         result.map_err(|error| match self.fault {
             Fault::ErrorsWithoutDriver => Error::new(error.kind().clone(), error.message()),
@@ -196,7 +196,6 @@ impl StorageDriver for Wrong {
                 let folded = path.parent().unwrap_or_else(StoragePath::root).join(&name)?;
                 self.inner.put_content(&folded, content).await
             }
-            Fault::SecondInstanceBlind => self.inner.put_content(path, content).await,
             _ => self.spoil(self.inner.put_content(path, content).await),
         }
     }
