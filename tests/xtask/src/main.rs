@@ -1,2 +1,35 @@
-//! xtask
-fn main() {}
+//! The project's own commands: `cargo xtask COMMAND`.
+//!
+//! Standard library only, so that it builds in a second on a machine that has nothing yet.
+
+mod guests;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+commands:
+  guests           build the components in guest-drivers/, and install the toolchain for them where it is missing
+  guests --check   say what is missing for that, and change nothing";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["guests"] => guests::build(),
+        ["guests", "--check"] => guests::check(),
+        ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        [] => Err(format!("a command is missing\n\n{USAGE}")),
+        _ => Err(format!("cannot understand `{}`\n\n{USAGE}", arguments.join(" "))),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
