@@ -1,0 +1,139 @@
+//! Between the WIT's types and the contract's, in both directions. The only file that knows both.
+
+use std::time::{Duration, SystemTime};
+
+use super::bindings::exports::wharf::storage::driver as wit;
+use crate::contract::{
+    Capabilities, Cursor, Entry, Error, ErrorKind, FileInfo, Position, RedirectRequest, Result, StoragePath,
+};
+
+/// The longest error message that is taken from a component, in bytes: it ends up in logs and answers.
+const MESSAGE: usize = 4 * 1024;
+
+/// An error that a component returned.
+pub(super) fn error(error: wit::Error, offset: u64) -> Error {
+    use super::bindings::wharf::storage::types::ErrorKind as Wit;
+    let kind = match error.kind {
+        Wit::PathNotFound => ErrorKind::PathNotFound,
+        Wit::InvalidPath => ErrorKind::InvalidPath,
+        Wit::InvalidOffset => ErrorKind::InvalidOffset { offset },
+        Wit::Unsupported => ErrorKind::Unsupported,
+        Wit::InvalidParameters => ErrorKind::InvalidParameters,
+        Wit::AccessDenied => ErrorKind::AccessDenied,
+        Wit::QuotaExceeded => ErrorKind::QuotaExceeded,
+        Wit::TooLarge => ErrorKind::TooLarge,
+        Wit::Conflict => ErrorKind::Conflict,
+        Wit::Throttled(wait) => ErrorKind::Throttled { retry_after: wait.map(Duration::from_millis) },
+        Wit::Unavailable => ErrorKind::Unavailable,
+        Wit::OutcomeUnknown => ErrorKind::OutcomeUnknown,
+        Wit::Corrupt => ErrorKind::Corrupt,
+        Wit::Other => ErrorKind::Other,
+    };
+    let mut message = error.message;
+    if message.len() > MESSAGE {
+        message.truncate(message.floor_char_boundary(MESSAGE));
+        message.push_str("...");
+    }
+    Error::new(kind, message)
+}
+
+/// What a driver promises.
+pub(super) fn capabilities(capabilities: wit::Capabilities) -> Capabilities {
+    use wit::Capabilities as Wit;
+    Capabilities {
+        atomic_replace: capabilities.contains(Wit::ATOMIC_REPLACE),
+        durable: capabilities.contains(Wit::DURABLE),
+        resumable: capabilities.contains(Wit::RESUMABLE),
+        hidden_uploads: capabilities.contains(Wit::HIDDEN_UPLOADS),
+        consistent: capabilities.contains(Wit::CONSISTENT),
+        redirect: capabilities.contains(Wit::REDIRECT),
+        native_walk: capabilities.contains(Wit::NATIVE_WALK),
+        uploads: capabilities.contains(Wit::UPLOADS),
+    }
+}
+
+/// What is known of a file. The path is the one that was asked for, which the component must have answered with.
+pub(super) fn file_info(info: wit::FileInfo, asked: &StoragePath) -> Result<FileInfo> {
+    if info.path != asked.as_str() {
+        return Err(fault(format!("it described {:?} when asked for {asked}", shorten(&info.path))));
+    }
+    Ok(FileInfo {
+        path: asked.clone(),
+        size: if info.is_dir { 0 } else { info.size },
+        is_dir: info.is_dir,
+        modified: modified(info.modified)?,
+        version: info.version,
+    })
+}
+
+/// An entry of a listing.
+pub(super) fn entry(entry: wit::Entry) -> Result<Entry> {
+    let path = StoragePath::parse(entry.path).map_err(|error| {
+        fault(format!("it listed {:?}, which is not a path", shorten(error.path().unwrap_or_default())))
+    })?;
+    Ok(Entry { path, is_dir: entry.is_dir, size: entry.size, modified: modified(entry.modified)? })
+}
+
+/// A rule that the component broke.
+pub(super) fn fault(what: impl std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Other, format!("the component broke the contract: {what}; report this to its author"))
+}
+
+fn shorten(text: &str) -> &str {
+    &text[..text.floor_char_boundary(100)]
+}
+
+fn modified(moment: Option<super::bindings::wharf::storage::types::Timestamp>) -> Result<Option<SystemTime>> {
+    let Some(moment) = moment else { return Ok(None) };
+    let seconds = Duration::from_secs(moment.seconds.unsigned_abs());
+    let whole = if moment.seconds < 0 {
+        SystemTime::UNIX_EPOCH.checked_sub(seconds)
+    } else {
+        SystemTime::UNIX_EPOCH.checked_add(seconds)
+    };
+    whole
+        .filter(|_| moment.nanoseconds < 1_000_000_000)
+        .and_then(|whole| whole.checked_add(Duration::from_nanos(moment.nanoseconds.into())))
+        .map(Some)
+        .ok_or_else(|| fault(format!("{} s and {} ns is no moment", moment.seconds, moment.nanoseconds)))
+}
+
+pub(super) fn position(position: &Position) -> wit::Position {
+    wit::Position { path: position.path.to_string(), is_dir: position.is_dir }
+}
+
+pub(super) fn cursor(cursor: &Cursor) -> wit::Cursor {
+    wit::Cursor { after: position(&cursor.after), below: cursor.below }
+}
+
+pub(super) fn redirect_request(request: &RedirectRequest) -> wit::RedirectRequest {
+    wit::RedirectRequest { method: request.method.clone(), client_address: request.client_address.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::super::bindings::wharf::storage::types::Timestamp;
+    use super::*;
+
+    #[test]
+    fn a_moment_that_does_not_exist_is_the_components_fault() {
+        for (seconds, nanoseconds) in [(i64::MAX, 0), (i64::MIN, 0), (0, 1_000_000_000)] {
+            let error = modified(Some(Timestamp { seconds, nanoseconds })).unwrap_err();
+            assert!(error.message().contains("is no moment"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_moment_before_1970_keeps_its_nanoseconds() {
+        let moment = modified(Some(Timestamp { seconds: -1, nanoseconds: 250_000_000 })).unwrap().unwrap();
+        assert_eq!(SystemTime::UNIX_EPOCH.duration_since(moment).unwrap(), Duration::from_millis(750));
+    }
+
+    #[test]
+    fn an_overlong_message_is_cut_at_a_character() {
+        let kind = super::super::bindings::wharf::storage::types::ErrorKind::Other;
+        let converted = error(wit::Error { kind, message: "é".repeat(MESSAGE) }, 0);
+        assert!(converted.message().len() <= MESSAGE + 3);
+    }
+}

@@ -1,0 +1,210 @@
+//! Reading and writing files for components, in steps of our own size.
+//!
+//! wasmtime's own `read-via-stream` and `write-via-stream` move 8 KiB at a time, with one blocking task for each, and
+//! cannot be unwrapped. These take their place: larger steps, and a stream whose two ends are both the host's is
+//! recognised, so that its bytes never enter the guest.
+
+use std::any::{Any, TypeId};
+use std::os::unix::fs::FileExt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures::channel::{mpsc, oneshot};
+use futures::stream::{self, BoxStream, StreamExt};
+use futures::{Stream, TryStreamExt};
+use tokio::task::spawn_blocking;
+use wasmtime::{AsContextMut, StoreContextMut};
+use wasmtime::component::{
+    Destination, FutureReader, Linker, Resource, StreamProducer, StreamReader, StreamResult,
+};
+use wasmtime_wasi::filesystem::Descriptor;
+use wasmtime_wasi::p3::bindings::filesystem::types::ErrorCode;
+use wasmtime_wasi::p3::filesystem::FilesystemError;
+
+use super::limits::STREAM_STEP;
+use super::state::State;
+use super::streams::{ChunkConsumer, ChunkProducer, PassedThrough};
+use crate::base::file_stream;
+use crate::contract::{ByteStream, Result};
+
+/// The interface whose functions are replaced.
+const TYPES: &str = "wasi:filesystem/types@0.3.0";
+
+type Outcome = std::result::Result<(), ErrorCode>;
+
+/// Replaces the functions in a linker that has wasmtime's own.
+pub(super) fn shadow(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    let mut types = linker.instance(TYPES)?;
+    types.func_wrap("[method]descriptor.read-via-stream", read_via_stream)?;
+    types.func_wrap("[method]descriptor.write-via-stream", write_via_stream)?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+fn read_via_stream(
+    mut store: StoreContextMut<'_, State>,
+    (descriptor, offset): (Resource<Descriptor>, u64),
+) -> wasmtime::Result<((StreamReader<u8>, FutureReader<Outcome>),)> {
+    let (result, outcome) = oneshot::channel();
+    let reader = match store.data().table.get(&descriptor)? {
+        Descriptor::File(file) => {
+            let producer = FileProducer { file: Arc::clone(&file.file), offset, reading: None, result: Some(result) };
+            StreamReader::new(&mut store, producer)?
+        }
+        Descriptor::Dir(_) => {
+            // The receiver is below and cannot be gone.
+            let _ = result.send(Err(ErrorCode::IsDirectory));
+            StreamReader::new(&mut store, std::iter::empty())?
+        }
+    };
+    Ok(((reader, FutureReader::new(&mut store, outcome)?),))
+}
+
+fn write_via_stream(
+    mut store: StoreContextMut<'_, State>,
+    (descriptor, mut data, offset): (Resource<Descriptor>, StreamReader<u8>, u64),
+) -> wasmtime::Result<(FutureReader<Outcome>,)> {
+    let (result, outcome) = oneshot::channel();
+    let file = match store.data().table.get(&descriptor)? {
+        Descriptor::File(file) if file.perms.write_not_permitted() => Err(ErrorCode::NotPermitted),
+        Descriptor::File(file) => Ok(Arc::clone(&file.file)),
+        Descriptor::Dir(_) => Err(ErrorCode::IsDirectory),
+    };
+    match file {
+        Ok(file) => {
+            let chunks: BoxStream<'static, Bytes> = match data.try_into::<ChunkProducer>(&mut store) {
+                Ok(producer) => PassedThrough::new(producer, Arc::clone(&store.data().counters)).boxed(),
+                Err(data) => ChunkConsumer::pipe(data, store.as_context_mut())?.boxed(),
+            };
+            tokio::spawn(async move {
+                // A guest that is gone does not want to know.
+                let _ = result.send(write_chunks(file, offset, chunks).await);
+            });
+        }
+        Err(error) => {
+            data.close(&mut store)?;
+            let _ = result.send(Err(error));
+        }
+    }
+    Ok((FutureReader::new(&mut store, outcome)?,))
+}
+
+/// Writes a stream to a file. Holds one chunk.
+async fn write_chunks(file: Arc<std::fs::File>, mut offset: u64, mut chunks: BoxStream<'static, Bytes>) -> Outcome {
+    while let Some(chunk) = chunks.next().await {
+        let length = chunk.len() as u64;
+        let target = Arc::clone(&file);
+        spawn_blocking(move || target.write_all_at(&chunk, offset))
+            .await
+            .map_err(|_| ErrorCode::Io)?
+            .map_err(error_code)?;
+        offset += length;
+    }
+    Ok(())
+}
+
+fn error_code(error: std::io::Error) -> ErrorCode {
+    FilesystemError::from(error).downcast().unwrap_or(ErrorCode::Io)
+}
+
+/// The bytes of a file from an offset to its end, for a guest, or, unwrapped, for the host itself.
+pub(super) struct FileProducer {
+    file: Arc<std::fs::File>,
+    offset: u64,
+    reading: Option<Reading>,
+    result: Option<oneshot::Sender<Outcome>>,
+}
+
+/// A file that a guest has begun to read itself.
+struct Reading {
+    chunks: ByteStream,
+    rest: Bytes,
+}
+
+impl FileProducer {
+    /// Takes the file out, to be read by the host: from where, and the file.
+    pub(super) fn into_file(mut self) -> (Arc<std::fs::File>, u64) {
+        self.end(Ok(()));
+        (Arc::clone(&self.file), self.offset)
+    }
+
+    fn end(&mut self, outcome: Outcome) {
+        if let Some(result) = self.result.take() {
+            // A guest that is gone does not want to know.
+            let _ = result.send(outcome);
+        }
+    }
+}
+
+impl Drop for FileProducer {
+    fn drop(&mut self) {
+        self.end(Ok(()));
+    }
+}
+
+/// Reads a file to its end, wherever that is when the reading begins.
+fn read_to_end(file: Arc<std::fs::File>, offset: u64) -> ByteStream {
+    let begin = async move {
+        let measured = Arc::clone(&file);
+        let size = spawn_blocking(move || measured.metadata()).await.map_err(std::io::Error::from).flatten()?.len();
+        Ok::<_, std::io::Error>(file_stream::read_file(file, offset, size.saturating_sub(offset)))
+    };
+    stream::once(begin)
+        .map_err(|error| {
+            crate::contract::Error::new(crate::contract::ErrorKind::Other, "the file cannot be read").with_source(error)
+        })
+        .try_flatten()
+        .boxed()
+}
+
+impl StreamProducer<State> for FileProducer {
+    type Item = u8;
+    type Buffer = Option<u8>;
+
+    fn poll_produce<'a>(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        store: StoreContextMut<'a, State>,
+        destination: Destination<'a, u8, Option<u8>>,
+        finish: bool,
+    ) -> Poll<wasmtime::Result<StreamResult>> {
+        let this = self.get_mut();
+        let (file, offset) = (&this.file, this.offset);
+        let reading = this.reading.get_or_insert_with(|| Reading {
+            chunks: read_to_end(Arc::clone(file), offset),
+            rest: Bytes::new(),
+        });
+        while reading.rest.is_empty() {
+            match reading.chunks.as_mut().poll_next(cx) {
+                Poll::Ready(Some(Ok(chunk))) => reading.rest = chunk,
+                Poll::Ready(None) => {
+                    this.end(Ok(()));
+                    return Poll::Ready(Ok(StreamResult::Dropped));
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    tracing::debug!(%error, "a component's read failed");
+                    this.end(Err(ErrorCode::Io));
+                    return Poll::Ready(Ok(StreamResult::Dropped));
+                }
+                Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        let counters = Arc::clone(&store.data().counters);
+        let mut destination = destination.as_direct(store, STREAM_STEP.min(reading.rest.len()));
+        let room = destination.remaining();
+        let count = room.len().min(reading.rest.len());
+        room[..count].copy_from_slice(&reading.rest.split_to(count));
+        destination.mark_written(count);
+        counters.count_to_guest(count);
+        Poll::Ready(Ok(StreamResult::Completed))
+    }
+
+    fn try_into(me: Pin<Box<Self>>, to: TypeId) -> std::result::Result<Box<dyn Any>, Pin<Box<Self>>> {
+        // Once the guest has read some of it, the rest must come the same way.
+        if to == TypeId::of::<Self>() && me.reading.is_none() { Ok(Pin::into_inner(me)) } else { Err(me) }
+    }
+}

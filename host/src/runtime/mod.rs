@@ -1,0 +1,43 @@
+//! Drivers that are WebAssembly components.
+//!
+//! ```text
+//!  Runtime ── one engine, one linker, a thread that ticks
+//!    │  load: is it a component, of our contract, with imports that exist
+//!  Component ── compiled code
+//!    │  + Grants, Limits, parameters
+//!  Pool ── the instances of one opened driver; replaces the dead
+//!    │  least loaded
+//!  Worker ── a task that owns a store; a bounded queue of calls in, answers out
+//!    │
+//!  the guest ── streams out of it (reading) and into it (writer), two steps deep
+//! ```
+//!
+//! What bounds what: a call by `limits.operation`, measured on the caller's side; a stream by back-pressure and
+//! `limits.stream_idle`; an instance's memory by `limits.memory`; its CPU in one stretch by the tick, which gives the
+//! other tasks their turn. A trap, a call that breaks the component model's rules, or a limit that ran out ends the
+//! instance and everything in it, and nothing else.
+
+#[allow(missing_docs, reason = "generated")]
+mod bindings;
+mod component;
+mod config;
+mod convert;
+mod driver;
+mod engine;
+mod files;
+mod grants;
+mod limits;
+mod log;
+mod pool;
+mod reading;
+mod state;
+mod streams;
+mod worker;
+mod writer;
+
+pub use component::{Access, CONTRACT_VERSION, Component, Description, Import, Instances};
+pub use config::ComponentConfig;
+pub use driver::ComponentDriver;
+pub use engine::{Counters, Runtime, RuntimeConfig};
+pub use grants::{DirectoryGrant, Grants};
+pub use limits::Limits;

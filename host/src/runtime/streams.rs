@@ -1,0 +1,240 @@
+//! The two directions of a stream between a component and the host, with back-pressure.
+//!
+//! Into the guest goes a [`ChunkProducer`], fed by a channel of [`Bytes`]; out of the guest come bytes through a
+//! [`ChunkConsumer`] and listings through an [`ItemConsumer`], each into a channel of two steps. A full channel makes
+//! the guest wait; a receiver that is gone tells the guest that its reader is gone.
+//!
+//! The end of a stream arrives before the result that says whether it was a good one, and a failed stream looks like an
+//! ended one: so the end counts for nothing until the [`ResultConsumer`] beside it has spoken.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures::channel::{mpsc, oneshot};
+use futures::{Stream, ready};
+use wasmtime::StoreContextMut;
+use wasmtime::component::{
+    Destination, FutureConsumer, Lift, Source, StreamConsumer, StreamProducer, StreamReader, StreamResult,
+};
+
+use super::engine::Counters;
+use super::limits::STREAM_STEP;
+use super::state::State;
+
+/// The entries that move in one step, at most.
+const ITEMS_STEP: usize = 1024;
+
+/// Brings the host's chunks to a guest, or, unwrapped, to another end of the host.
+pub(super) struct ChunkProducer {
+    chunks: mpsc::Receiver<Bytes>,
+    /// What the guest did not take of the last chunk. Kept here and not in wasmtime's buffer, so that nothing is lost
+    /// when a stream is unwrapped after its beginning was read.
+    rest: Bytes,
+}
+
+impl ChunkProducer {
+    pub(super) fn new(chunks: mpsc::Receiver<Bytes>) -> Self {
+        ChunkProducer { chunks, rest: Bytes::new() }
+    }
+
+    /// Returns the next chunk for an end of the host's own; none at the end.
+    pub(super) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if !self.rest.is_empty() {
+            return Poll::Ready(Some(std::mem::take(&mut self.rest)));
+        }
+        Pin::new(&mut self.chunks).poll_next(cx)
+    }
+}
+
+impl StreamProducer<State> for ChunkProducer {
+    type Item = u8;
+    type Buffer = Option<u8>;
+
+    fn poll_produce<'a>(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut store: StoreContextMut<'a, State>,
+        destination: Destination<'a, u8, Option<u8>>,
+        finish: bool,
+    ) -> Poll<wasmtime::Result<StreamResult>> {
+        let this = self.get_mut();
+        while this.rest.is_empty() {
+            match this.poll_chunk(cx) {
+                Poll::Ready(Some(chunk)) => this.rest = chunk,
+                Poll::Ready(None) => return Poll::Ready(Ok(StreamResult::Dropped)),
+                Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        let counters = Arc::clone(&store.data_mut().counters);
+        let mut destination = destination.as_direct(store, STREAM_STEP.min(this.rest.len()));
+        let room = destination.remaining();
+        let count = room.len().min(this.rest.len());
+        room[..count].copy_from_slice(&this.rest.split_to(count));
+        destination.mark_written(count);
+        counters.count_to_guest(count);
+        Poll::Ready(Ok(StreamResult::Completed))
+    }
+
+    fn try_into(
+        me: Pin<Box<Self>>,
+        to: std::any::TypeId,
+    ) -> Result<Box<dyn std::any::Any>, Pin<Box<Self>>> {
+        if to == std::any::TypeId::of::<Self>() { Ok(Pin::into_inner(me)) } else { Err(me) }
+    }
+}
+
+/// Takes a guest's bytes to the host: the one copy that a stream made in the guest costs.
+pub(super) struct ChunkConsumer {
+    chunks: mpsc::Sender<Bytes>,
+    counters: Arc<Counters>,
+}
+
+impl ChunkConsumer {
+    /// Pipes `stream` into a channel and returns its other end.
+    pub(super) fn pipe(
+        stream: StreamReader<u8>,
+        store: StoreContextMut<'_, State>,
+    ) -> wasmtime::Result<mpsc::Receiver<Bytes>> {
+        let (chunks, receiver) = mpsc::channel(1);
+        let counters = Arc::clone(&store.data().counters);
+        stream.pipe(store, ChunkConsumer { chunks, counters })?;
+        Ok(receiver)
+    }
+}
+
+impl StreamConsumer<State> for ChunkConsumer {
+    type Item = u8;
+
+    fn poll_consume(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        store: StoreContextMut<'_, State>,
+        source: Source<'_, u8>,
+        finish: bool,
+    ) -> Poll<wasmtime::Result<StreamResult>> {
+        match self.chunks.poll_ready(cx) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(_)) => return Poll::Ready(Ok(StreamResult::Dropped)),
+            Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
+            Poll::Pending => return Poll::Pending,
+        }
+        let mut source = source.as_direct(store);
+        let available = source.remaining();
+        let chunk = Bytes::copy_from_slice(&available[..available.len().min(STREAM_STEP)]);
+        if chunk.is_empty() {
+            return Poll::Ready(Ok(StreamResult::Completed));
+        }
+        source.mark_read(chunk.len());
+        self.counters.count_from_guest(chunk.len());
+        match self.chunks.start_send(chunk) {
+            Ok(()) => Poll::Ready(Ok(StreamResult::Completed)),
+            Err(_) => Poll::Ready(Ok(StreamResult::Dropped)),
+        }
+    }
+}
+
+/// Takes a guest's items to the host, in batches.
+pub(super) struct ItemConsumer<T> {
+    batches: mpsc::Sender<Vec<T>>,
+}
+
+impl<T: Lift + Send + 'static> ItemConsumer<T> {
+    /// Pipes `stream` into a channel and returns its other end.
+    pub(super) fn pipe(
+        stream: StreamReader<T>,
+        store: StoreContextMut<'_, State>,
+    ) -> wasmtime::Result<mpsc::Receiver<Vec<T>>> {
+        let (batches, receiver) = mpsc::channel(1);
+        stream.pipe(store, ItemConsumer { batches })?;
+        Ok(receiver)
+    }
+}
+
+impl<T: Lift + Send + 'static> StreamConsumer<State> for ItemConsumer<T> {
+    type Item = T;
+
+    fn poll_consume(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut store: StoreContextMut<'_, State>,
+        mut source: Source<'_, T>,
+        finish: bool,
+    ) -> Poll<wasmtime::Result<StreamResult>> {
+        match self.batches.poll_ready(cx) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(_)) => return Poll::Ready(Ok(StreamResult::Dropped)),
+            Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
+            Poll::Pending => return Poll::Pending,
+        }
+        let count = source.remaining(&mut store).min(ITEMS_STEP);
+        if count == 0 {
+            return Poll::Ready(Ok(StreamResult::Completed));
+        }
+        let mut batch = Vec::with_capacity(count);
+        source.read(&mut store, &mut batch)?;
+        match self.batches.start_send(batch) {
+            Ok(()) => Poll::Ready(Ok(StreamResult::Completed)),
+            Err(_) => Poll::Ready(Ok(StreamResult::Dropped)),
+        }
+    }
+}
+
+/// Takes the result that follows a stream.
+pub(super) struct ResultConsumer<T> {
+    result: Option<oneshot::Sender<T>>,
+}
+
+impl<T> ResultConsumer<T> {
+    /// Returns a consumer, and where its result will be. An end without a result means that the store died.
+    pub(super) fn new() -> (Self, oneshot::Receiver<T>) {
+        let (sender, receiver) = oneshot::channel();
+        (ResultConsumer { result: Some(sender) }, receiver)
+    }
+}
+
+impl<T: Lift + Send + 'static> FutureConsumer<State> for ResultConsumer<T> {
+    type Item = T;
+
+    fn poll_consume(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        mut store: StoreContextMut<'_, State>,
+        mut source: Source<'_, T>,
+        _: bool,
+    ) -> Poll<wasmtime::Result<()>> {
+        let mut item = None;
+        source.read(&mut store, &mut item)?;
+        if let (Some(item), Some(result)) = (item, self.result.take()) {
+            // A receiver that is gone did not want to know.
+            let _ = result.send(item);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// A stream of chunks out of a [`ChunkProducer`] that came back unread: the bytes never enter the guest.
+pub(super) struct PassedThrough {
+    producer: ChunkProducer,
+    counters: Arc<Counters>,
+}
+
+impl PassedThrough {
+    pub(super) fn new(producer: ChunkProducer, counters: Arc<Counters>) -> Self {
+        PassedThrough { producer, counters }
+    }
+}
+
+impl Stream for PassedThrough {
+    type Item = Bytes;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let chunk = ready!(self.producer.poll_chunk(cx));
+        if let Some(chunk) = &chunk {
+            self.counters.count_passed_through(chunk.len());
+        }
+        Poll::Ready(chunk)
+    }
+}

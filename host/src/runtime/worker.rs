@@ -1,0 +1,321 @@
+//! One instance of a component: a task that owns its store, and the calls into it.
+//!
+//! A worker lives as long as somebody holds it: the opened driver, a reader, a writer or a listing. It takes jobs from a
+//! bounded queue and serves them concurrently. It dies by a trap, by a call that breaks the component model's rules, or
+//! because the host [kills](Worker::kill) it; whatever was running in it then ends with an error that names the cause.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use wasmtime::Store;
+use wasmtime::component::{Accessor, ResourceAny};
+
+use super::bindings::{StorageDriverComponent, StorageDriverComponentPre};
+use super::engine::Runtime;
+use super::state::{State, new_store};
+use super::{Grants, Limits, convert};
+use crate::contract::{Capabilities, Error, ErrorKind, Operation, Result};
+
+/// What every instance of a driver is made from.
+pub(super) struct Spec {
+    pub(super) name: Arc<str>,
+    pub(super) runtime: Runtime,
+    pub(super) component: StorageDriverComponentPre<State>,
+    pub(super) parameters: String,
+    pub(super) grants: Grants,
+    pub(super) limits: Limits,
+}
+
+/// An instance, with the driver that was opened in it.
+pub(super) struct Guest {
+    pub(super) bindings: StorageDriverComponent,
+    pub(super) driver: ResourceAny,
+}
+
+/// A call into the guest. Its error is the death of the instance.
+pub(super) type Job = Box<dyn for<'a> FnOnce(&'a Accessor<State>, &'a Guest) -> BoxFuture<'a, wasmtime::Result<()>> + Send>;
+
+/// Whether an operation changes the store: what its caller is told when the instance dies half-way.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// It only looks. A death in it means unavailable.
+    Read,
+    /// It changes something. A death in it means outcome-unknown, once it had begun.
+    Change,
+}
+
+/// Why a call had no answer.
+pub(super) enum Failure {
+    /// The instance died before the call began: another one can take it.
+    NotBegun,
+    /// The caller's error.
+    Error(Error),
+}
+
+/// A handle to a running instance.
+pub(super) struct Worker {
+    driver: Arc<str>,
+    jobs: mpsc::Sender<Job>,
+    capabilities: Capabilities,
+    load: AtomicUsize,
+    kill: Arc<Kill>,
+    death: watch::Receiver<Option<Arc<str>>>,
+}
+
+#[derive(Default)]
+struct Kill {
+    /// Read by the epoch callback: ends a guest that is running.
+    flag: Arc<AtomicBool>,
+    /// Wakes the task: ends a guest that is waiting.
+    wake: Notify,
+    reason: std::sync::OnceLock<String>,
+}
+
+impl Worker {
+    /// Starts an instance and opens the driver in it.
+    ///
+    /// # Errors
+    ///
+    /// The driver's own from `open`; [`ErrorKind::LimitExceeded`] if it takes longer than `limits.open`;
+    /// [`ErrorKind::Unavailable`] if the instance dies.
+    pub(super) async fn start(spec: &Arc<Spec>) -> Result<Arc<Worker>> {
+        let kill = Arc::new(Kill::default());
+        let store = new_store(
+            &spec.runtime.engine,
+            &spec.name,
+            &spec.grants,
+            &spec.limits,
+            &spec.runtime.counters,
+            Arc::clone(&kill.flag),
+        )?;
+        let (jobs, queue) = mpsc::channel(spec.limits.queue.get());
+        let (opened, opening) = oneshot::channel();
+        let (died, death) = watch::channel(None);
+        tokio::spawn(run(store, Arc::clone(spec), queue, opened, Arc::clone(&kill), died));
+
+        let mut starting = Worker {
+            driver: Arc::clone(&spec.name),
+            jobs,
+            capabilities: Capabilities::default(),
+            load: AtomicUsize::new(0),
+            kill,
+            death,
+        };
+        starting.capabilities = match tokio::time::timeout(spec.limits.open, opening).await {
+            Ok(Ok(answer)) => answer?,
+            Ok(Err(_)) => {
+                let reason = starting.cause_of_death().await;
+                return Err(Error::new(ErrorKind::Unavailable, format!("the component could not be opened: {reason}")));
+            }
+            Err(_) => {
+                let limit = spec.limits.open;
+                starting.kill(format!("it did not open within {limit:?}"));
+                let message = format!("the component did not open within {limit:?}; raise `limits: {{ open: .. }}`");
+                return Err(Error::new(ErrorKind::LimitExceeded { limit: "open" }, message));
+            }
+        };
+        Ok(Arc::new(starting))
+    }
+
+    /// Returns what the opened driver promises.
+    pub(super) fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+
+    /// Returns whether the instance takes calls.
+    pub(super) fn is_alive(&self) -> bool {
+        self.death.borrow().is_none() && !self.kill.flag.load(Ordering::Relaxed)
+    }
+
+    /// Returns how many operations, readers, writers and listings are under way.
+    pub(super) fn load(&self) -> usize {
+        self.load.load(Ordering::Relaxed)
+    }
+
+    /// Counts one more thing under way, until the guard is dropped. It also keeps the instance.
+    pub(super) fn busy(self: &Arc<Self>) -> Busy {
+        self.load.fetch_add(1, Ordering::Relaxed);
+        Busy(Arc::clone(self))
+    }
+
+    /// Ends the instance, and everything that runs in it.
+    pub(super) fn kill(&self, reason: String) {
+        tracing::warn!(driver = &*self.driver, reason, "ending an instance of a component");
+        // The first reason is the one that counts.
+        let _ = self.kill.reason.set(reason);
+        self.kill.flag.store(true, Ordering::Relaxed);
+        self.kill.wake.notify_one();
+    }
+
+    /// Waits until the instance has ended and returns why. To be called when something in it was dropped.
+    pub(super) async fn cause_of_death(&self) -> Arc<str> {
+        let mut death = self.death.clone();
+        let seen = death.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
+        seen.unwrap_or_else(|| "its task ended".into())
+    }
+
+    /// Returns the error for something that was under way when the instance died.
+    pub(super) async fn died(&self, effect: Effect) -> Error {
+        let reason = self.cause_of_death().await;
+        match effect {
+            Effect::Read => Error::new(ErrorKind::Unavailable, format!("the component's instance died: {reason}")),
+            Effect::Change => {
+                let message = format!("the component's instance died before it answered: {reason}");
+                Error::new(ErrorKind::OutcomeUnknown, message)
+            }
+        }
+    }
+
+    /// Runs a call in the guest and returns its answer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future does not end the call: the guest goes on, and its answer is dropped.
+    pub(super) async fn call<T, F>(
+        &self,
+        operation: Operation,
+        effect: Effect,
+        limit: Duration,
+        call: F,
+    ) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a Accessor<State>, &'a Guest) -> BoxFuture<'a, wasmtime::Result<T>> + Send + 'static,
+    {
+        let begun = Arc::new(AtomicBool::new(false));
+        let (answer, waiting) = oneshot::channel();
+        let begins = Arc::clone(&begun);
+        let job: Job = Box::new(move |accessor, guest| {
+            begins.store(true, Ordering::Relaxed);
+            let answered = call(accessor, guest);
+            Box::pin(async move {
+                // A caller that is gone does not want to know.
+                let _ = answer.send(answered.await?);
+                Ok(())
+            })
+        });
+        let answered = async {
+            self.jobs.send(job).await.map_err(|_| ())?;
+            waiting.await.map_err(|_| ())
+        };
+        match tokio::time::timeout(limit, answered).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(())) if begun.load(Ordering::Relaxed) => Err(Failure::Error(self.died(effect).await)),
+            Ok(Err(())) => Err(Failure::NotBegun),
+            Err(_) => {
+                self.kill(format!("it did not answer `{operation}` within {limit:?}"));
+                let message = format!("the component did not answer within {limit:?} (`limits: {{ operation: .. }}`)");
+                let kind = match effect {
+                    Effect::Change if begun.load(Ordering::Relaxed) => ErrorKind::OutcomeUnknown,
+                    _ => ErrorKind::LimitExceeded { limit: "operation" },
+                };
+                Err(Failure::Error(Error::new(kind, message)))
+            }
+        }
+    }
+
+    /// Hands in a call that brings its answer by itself. Waits while the queue is full.
+    ///
+    /// # Errors
+    ///
+    /// If the instance is dead.
+    pub(super) async fn submit(&self, call: Job) -> std::result::Result<(), ()> {
+        self.jobs.send(call).await.map_err(|_| ())
+    }
+}
+
+/// Keeps an instance, and counts as one thing under way in it.
+pub(super) struct Busy(Arc<Worker>);
+
+impl std::ops::Deref for Busy {
+    type Target = Arc<Worker>;
+    fn deref(&self) -> &Arc<Worker> {
+        &self.0
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.load.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The task: owns the store until it dies or nobody holds the worker.
+async fn run(
+    store: Store<State>,
+    spec: Arc<Spec>,
+    queue: mpsc::Receiver<Job>,
+    opened: oneshot::Sender<Result<Capabilities>>,
+    kill: Arc<Kill>,
+    died: watch::Sender<Option<Arc<str>>>,
+) {
+    let ended = {
+        let serving = serve(store, &spec, queue, opened);
+        tokio::select! {
+            biased;
+            () = kill.wake.notified() => Ok(()),
+            ended = serving => ended,
+        }
+    };
+    let reason: Arc<str> = match (kill.reason.get(), ended) {
+        (Some(reason), _) => reason.as_str().into(),
+        (None, Ok(())) => "it was closed".into(),
+        (None, Err(error)) => {
+            let reason = describe_trap(&error);
+            tracing::warn!(driver = &*spec.name, reason, "an instance of a component died");
+            tracing::debug!(driver = &*spec.name, error = format!("{error:?}"), "its stack");
+            reason.into()
+        }
+    };
+    // Nobody left to tell is fine.
+    let _ = died.send(Some(reason));
+}
+
+/// Says in one line why an instance died, without the stack.
+fn describe_trap(error: &wasmtime::Error) -> String {
+    match error.downcast_ref::<wasmtime::Trap>() {
+        Some(trap) => format!("it trapped: {trap}"),
+        None => format!("{}", error.root_cause()),
+    }
+}
+
+async fn serve(
+    mut store: Store<State>,
+    spec: &Spec,
+    mut queue: mpsc::Receiver<Job>,
+    opened: oneshot::Sender<Result<Capabilities>>,
+) -> wasmtime::Result<()> {
+    let bindings = spec.component.instantiate_async(&mut store).await?;
+    store
+        .run_concurrent(async |accessor| {
+            let driver = bindings.wharf_storage_driver();
+            let driver = match driver.storage_driver().call_open(accessor, spec.parameters.clone()).await? {
+                Ok(driver) => driver,
+                Err(error) => {
+                    let _ = opened.send(Err(convert::error(error, 0)));
+                    return Ok(());
+                }
+            };
+            let capabilities =
+                bindings.wharf_storage_driver().storage_driver().call_capabilities(accessor, driver).await?;
+            if opened.send(Ok(convert::capabilities(capabilities))).is_err() {
+                return Ok(());
+            }
+            let guest = Guest { bindings, driver };
+            let mut running = FuturesUnordered::new();
+            loop {
+                tokio::select! {
+                    Some(ended) = running.next(), if !running.is_empty() => ended?,
+                    job = queue.recv() => match job {
+                        Some(job) => running.push(job(accessor, &guest)),
+                        None => return Ok(()),
+                    },
+                }
+            }
+        })
+        .await?
+}
