@@ -140,7 +140,7 @@ impl<D: StorageDriver> wit::GuestStorageDriver for Opened<D> {
 
 /// An upload, and whether it may go on.
 #[derive(Debug)]
-pub struct Upload<W>(RefCell<State<W>>);
+pub struct Upload<W: FileWriter>(RefCell<State<W>>);
 
 #[derive(Debug)]
 enum State<W> {
@@ -149,14 +149,24 @@ enum State<W> {
     Failed(W),
     /// A write is running, and has the writer.
     Writing,
+    Ended,
 }
 
 impl<W: FileWriter> Upload<W> {
     fn take(self) -> Result<(W, bool)> {
-        match self.0.into_inner() {
+        match self.0.replace(State::Ended) {
             State::Ready(writer) => Ok((writer, true)),
             State::Failed(writer) => Ok((writer, false)),
             State::Writing => Err(Error::conflict("a write of this upload is still running")),
+            State::Ended => Err(Error::conflict("this upload has ended")),
+        }
+    }
+}
+
+impl<W: FileWriter> Drop for Upload<W> {
+    fn drop(&mut self) {
+        if let State::Ready(writer) | State::Failed(writer) = self.0.replace(State::Ended) {
+            writer.abandon();
         }
     }
 }

@@ -8,6 +8,7 @@ mod component;
 mod convert;
 mod driver;
 mod error;
+pub mod files;
 mod info;
 mod listing;
 mod parameters;
@@ -67,7 +68,7 @@ macro_rules! export {
             type Component = $crate::__private::Component<Exported>;
             // Natively, where an author's unit tests run, a linker may refuse the names of these functions.
             #[cfg(target_family = "wasm")]
-            $crate::__private::bindings::export!(Component with_types_in $crate::__private::bindings);
+    $crate::__private::bindings::export!(Component with_types_in $crate::__private::bindings);
             #[cfg(not(target_family = "wasm"))]
             let _ = $crate::__private::assert_component::<Component>;
         };

@@ -7,8 +7,8 @@ use crate::{ByteStream, Result};
 /// An upload in progress.
 ///
 /// One of [`close`](Self::close), [`commit`](Self::commit) and [`cancel`](Self::cancel) ends it and consumes it. After
-/// a write that failed the SDK lets only `close` and `cancel` through, and never two calls at a time. Dropped, it counts
-/// as closed, with what had been stored by then: a driver that still has something to keep does so in its `Drop`.
+/// a write that failed the SDK lets only `close` and `cancel` through, and never two calls at a time. When the host lets
+/// it go without any of them, [`abandon`](Self::abandon) is called.
 #[allow(async_fn_in_trait, reason = "a component has one thread: no future needs to be Send")]
 pub trait FileWriter: Sized + 'static {
     /// Returns how many bytes the upload has, those included that it had when it was continued.
@@ -49,6 +49,18 @@ pub trait FileWriter: Sized + 'static {
 
     /// Throws the upload away: none of its bytes can be read.
     async fn cancel(self) -> Result<()>;
+
+    /// The host let the upload go without ending it: it counts as closed, with what had been stored by then.
+    ///
+    /// The default calls [`close`](Self::close) beside the next operation of the instance, since there is no waiting
+    /// here. A driver that can close without waiting does so at once.
+    fn abandon(self) {
+        wit_bindgen::spawn_local(async move {
+            if let Err(error) = self.close().await {
+                eprintln!("an upload that was let go could not be closed: {error}");
+            }
+        });
+    }
 }
 
 /// The writer of a driver that has none: its [`writer`](crate::StorageDriver::writer) returns

@@ -54,7 +54,7 @@ impl StorageDriver for Memory {
 
     async fn writer(&self, path: &str, mode: WriteMode) -> Result<Writer> {
         let (token, size) = self.tree.borrow_mut().begin(path, mode)?;
-        Ok(Writer { tree: Rc::clone(&self.tree), token: Some(token), size })
+        Ok(Writer { tree: Rc::clone(&self.tree), token, size })
     }
 
     async fn stat(&self, path: &str) -> Result<FileInfo> {
@@ -82,8 +82,7 @@ impl StorageDriver for Memory {
 /// An upload in progress. Its bytes are in the tree; this knows which they are.
 struct Writer {
     tree: Rc<RefCell<Tree>>,
-    /// None once the upload was ended.
-    token: Option<Token>,
+    token: Token,
     size: u64,
 }
 
@@ -93,39 +92,25 @@ impl FileWriter for Writer {
     }
 
     async fn write(&mut self, chunk: Vec<u8>) -> Result<()> {
-        if let Some(token) = self.token {
-            self.size = self.tree.borrow_mut().write(token, chunk)?;
-        }
+        self.size = self.tree.borrow_mut().write(self.token, chunk)?;
         Ok(())
     }
 
-    async fn close(mut self) -> Result<u64> {
-        match self.token.take() {
-            Some(token) => self.tree.borrow_mut().close(token),
-            None => Ok(self.size),
-        }
+    async fn close(self) -> Result<u64> {
+        self.tree.borrow_mut().close(self.token)
     }
 
-    async fn commit(mut self) -> Result<u64> {
-        match self.token.take() {
-            Some(token) => self.tree.borrow_mut().commit(token),
-            None => Ok(self.size),
-        }
+    async fn commit(self) -> Result<u64> {
+        self.tree.borrow_mut().commit(self.token)
     }
 
-    async fn cancel(mut self) -> Result<()> {
-        if let Some(token) = self.token.take() {
-            self.tree.borrow_mut().cancel(token);
-        }
+    async fn cancel(self) -> Result<()> {
+        self.tree.borrow_mut().cancel(self.token);
         Ok(())
     }
-}
 
-/// A writer that is dropped counts as closed.
-impl Drop for Writer {
-    fn drop(&mut self) {
-        if let Some(token) = self.token.take() {
-            let _ = self.tree.borrow_mut().close(token);
-        }
+    fn abandon(self) {
+        // It fails only where the upload was deleted, and then there is nothing to keep.
+        let _ = self.tree.borrow_mut().close(self.token);
     }
 }

@@ -1,0 +1,98 @@
+//! Uploads: a new one into a temporary, a continued one in place.
+
+use wharf_sdk::files::File;
+use wharf_sdk::{ByteStream, Error, FileWriter, Result};
+
+use crate::names;
+use crate::store::{Store, Temporary};
+
+/// An upload in progress.
+pub(crate) struct Writer {
+    store: Store,
+    path: String,
+    target: Target,
+    size: u64,
+}
+
+enum Target {
+    /// A new upload: it gets its name when it is closed or committed.
+    Temporary(Temporary),
+    /// A continued one, at its path.
+    InPlace(File),
+}
+
+impl Writer {
+    pub(crate) fn new(store: Store, path: &str, temporary: Temporary) -> Self {
+        Writer { store, path: path.to_owned(), target: Target::Temporary(temporary), size: 0 }
+    }
+
+    pub(crate) fn in_place(store: Store, path: &str, file: File, size: u64) -> Self {
+        Writer { store, path: path.to_owned(), target: Target::InPlace(file), size }
+    }
+
+    fn file(&self) -> &File {
+        match &self.target {
+            Target::Temporary(temporary) => temporary.file(),
+            Target::InPlace(file) => file,
+        }
+    }
+
+    /// Brings the bytes to the disk, and then their name. Distribution's layout knows no difference between an upload
+    /// that was closed and a file that was committed.
+    async fn finish(self) -> Result<u64> {
+        let synced = self.file().sync().await;
+        match self.target {
+            Target::Temporary(temporary) => match synced {
+                Ok(()) => self.store.publish(temporary, &self.path).await?,
+                // Nobody knows what the disk has of it: it must not take the place of what was committed.
+                Err(error) => return Err(self.store.discard(temporary, error.into()).await),
+            },
+            Target::InPlace(_) => {
+                synced?;
+                if let Err(error) = self.store.metadata(&self.path).await {
+                    let gone = error.is_path_not_found();
+                    return Err(if gone { Error::conflict("the upload was deleted") } else { error });
+                }
+            }
+        }
+        Ok(self.size)
+    }
+}
+
+impl FileWriter for Writer {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    async fn write(&mut self, chunk: Vec<u8>) -> Result<()> {
+        let length = chunk.len() as u64;
+        self.file().write(self.size, chunk).await?;
+        self.size += length;
+        Ok(())
+    }
+
+    async fn write_stream(&mut self, data: ByteStream) -> Result<()> {
+        let written = self.file().write_stream(self.size, data).await;
+        // How many bytes passed by, the file knows.
+        self.size = self.file().metadata().await?.size;
+        Ok(written?)
+    }
+
+    async fn close(self) -> Result<u64> {
+        self.finish().await
+    }
+
+    async fn commit(self) -> Result<u64> {
+        self.finish().await
+    }
+
+    async fn cancel(self) -> Result<()> {
+        match self.target {
+            Target::Temporary(temporary) => self.store.remove(temporary).await,
+            Target::InPlace(_) => match self.store.dir().remove_file(names::relative(&self.path)).await {
+                Err(error) if !error.is_not_found() => Err(error.into()),
+                _ => Ok(()),
+            },
+        }
+    }
+}
