@@ -110,7 +110,9 @@ impl Component {
         let read = tokio::task::spawn_blocking(move || {
             let size = std::fs::metadata(&path)?.len();
             if size > LARGEST_COMPONENT {
-                return Err(std::io::Error::other(format!("it has {size} bytes; at most {LARGEST_COMPONENT} are loaded")));
+                return Err(std::io::Error::other(format!(
+                    "it has {size} bytes; at most {LARGEST_COMPONENT} are loaded"
+                )));
             }
             std::fs::read(&path)
         });
@@ -139,7 +141,9 @@ impl Component {
         let compiled = tokio::task::spawn_blocking(move || wasmtime::component::Component::new(&engine, &bytes))
             .await
             .map_err(|error| refuse(format!("could not be compiled: {error}")))?
-            .map_err(|error| refuse(format!("is damaged, cut short, or uses what this host does not support: {}", one_line(&error))))?;
+            .map_err(|error| {
+                refuse(format!("is damaged, cut short, or uses what this host does not support: {}", one_line(&error)))
+            })?;
 
         let ty = compiled.component_type();
         let exports: Vec<String> = ty.exports(&runtime.engine).map(|(name, _)| name.to_owned()).collect();
@@ -158,12 +162,16 @@ impl Component {
             .instantiate_pre(&compiled)
             .map_err(|error| refuse(format!("imports what does not exist here: {}", one_line(&error))))?;
         let pre = StorageDriverComponentPre::new(pre).map_err(|error| {
-            refuse(format!("says that it is a driver of contract {contract}, but its shape is another: {}", one_line(&error)))
+            refuse(format!(
+                "says that it is a driver of contract {contract}, but its shape is another: {}",
+                one_line(&error)
+            ))
         })?;
         let description = describe(runtime, &pre)
             .await
             .map_err(|error| refuse(format!("does not say what it is: {}", error.message())))?;
-        let inner = Inner { runtime: runtime.clone(), pre, description, imports, contract, sha256, origin: origin.to_owned() };
+        let inner =
+            Inner { runtime: runtime.clone(), pre, description, imports, contract, sha256, origin: origin.to_owned() };
         Ok(Component { inner: Arc::new(inner) })
     }
 
@@ -215,9 +223,11 @@ fn check_header(bytes: &[u8]) -> std::result::Result<(), String> {
     match bytes {
         [] => Err("is empty".to_owned()),
         [b'\0', b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => Ok(()),
-        [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => Err("is a core WebAssembly module, not a component; build it for \
+        [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => {
+            Err("is a core WebAssembly module, not a component; build it for \
              the target wasm32-wasip2, which makes components"
-            .to_owned()),
+                .to_owned())
+        }
         [b'\0', b'a', b's', b'm', _, _, _, _, ..] => {
             Err("is WebAssembly of a version that this host does not know".to_owned())
         }
@@ -228,10 +238,7 @@ fn check_header(bytes: &[u8]) -> std::result::Result<(), String> {
 
 /// Returns the version of the contract that is exported.
 fn check_exports(exports: &[String]) -> std::result::Result<String, String> {
-    let versions: Vec<&str> = exports
-        .iter()
-        .filter_map(|name| name.strip_prefix(DRIVER)?.strip_prefix('@'))
-        .collect();
+    let versions: Vec<&str> = exports.iter().filter_map(|name| name.strip_prefix(DRIVER)?.strip_prefix('@')).collect();
     if versions.is_empty() {
         let found = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
         return Err(format!(
@@ -257,7 +264,9 @@ fn check_import(import: &Import) -> std::result::Result<(), String> {
              grant it yet",
             import.name
         )),
-        Access::Refused => Err(format!("imports {}, which this host does not have and no configuration grants", import.name)),
+        Access::Refused => {
+            Err(format!("imports {}, which this host does not have and no configuration grants", import.name))
+        }
         _ => Ok(()),
     }
 }
@@ -280,7 +289,10 @@ async fn describe(runtime: &Runtime, pre: &StorageDriverComponentPre<State>) -> 
         })?
         .map_err(|error| Error::new(ErrorKind::Other, one_line(&error)))?;
     let wit::Description { name, version, instances } = described;
-    if name.is_empty() || name.len() > 64 || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+    if name.is_empty()
+        || name.len() > 64
+        || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    {
         let message = "its name is not 1 to 64 lower-case letters, digits and '-'";
         return Err(Error::new(ErrorKind::Other, message));
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::FutureExt;
-use wasmtime::AsContextMut;
 
 use super::bindings::exports::wharf::storage::driver as wit;
 use super::component::Component;
@@ -35,7 +34,8 @@ impl ComponentDriver {
     /// [`ErrorKind::Other`] if something is granted that this version cannot grant.
     pub fn new(component: Component, grants: Grants, limits: Limits) -> Result<Self> {
         if let Some(host) = grants.http.first() {
-            let message = format!("`allow: {{ http: [{host:?}] }}`: this version of wharf cannot grant outgoing HTTP yet");
+            let message =
+                format!("`allow: {{ http: [{host:?}] }}`: this version of wharf cannot grant outgoing HTTP yet");
             return Err(Error::new(ErrorKind::Other, message));
         }
         Ok(ComponentDriver { component, grants, limits })
@@ -81,18 +81,16 @@ impl std::fmt::Debug for OpenedDriver {
     }
 }
 
-/// Calls one function of the guest's driver that answers with a plain result.
+/// Calls one function of the guest's driver that answers with a plain result, with arguments to be cloned for each try.
 macro_rules! call {
-    ($self:ident, $operation:expr, $effect:expr, |$driver:ident, $accessor:ident, $guest:ident| $call:expr) => {
+    ($self:ident, $operation:expr, $effect:expr, $function:ident($($argument:ident),*)) => {
         $self
             .pool
-            .call($operation, $effect, move |$accessor, $guest, keep| {
-                let $driver = $guest.bindings.wharf_storage_driver().storage_driver();
-                let called = $call;
+            .call($operation, $effect, move |accessor, guest, _keep| {
+                $(let $argument = $argument.clone();)*
                 async move {
-                    let answer = called.await?;
-                    drop(keep);
-                    Ok(answer)
+                    let driver = guest.bindings.wharf_storage_driver().storage_driver();
+                    driver.$function(accessor, guest.driver $(, $argument)*).await
                 }
                 .boxed()
             })
@@ -111,17 +109,17 @@ type ListingResult = std::result::Result<
 
 /// Calls one function of the guest's driver that answers with a listing.
 macro_rules! call_listing {
-    ($self:ident, $operation:expr, |$driver:ident, $accessor:ident, $guest:ident| $call:expr) => {{
+    ($self:ident, $operation:expr, $function:ident($($argument:ident),*)) => {{
         let items = $self
             .pool
-            .call($operation, Effect::Read, move |$accessor, $guest, keep| {
-                let $driver = $guest.bindings.wharf_storage_driver().storage_driver();
-                let called = $call;
+            .call($operation, Effect::Read, move |accessor, guest, keep| {
+                $(let $argument = $argument.clone();)*
                 async move {
-                    let answer: ListingResult = called.await?;
+                    let driver = guest.bindings.wharf_storage_driver().storage_driver();
+                    let answer: ListingResult = driver.$function(accessor, guest.driver $(, $argument)*).await?;
                     match answer {
                         Ok((stream, result)) => {
-                            $accessor.with(|mut access| take_listing(&mut access, stream, result, keep)).map(Ok)
+                            accessor.with(|mut access| take_listing(&mut access, stream, result, keep)).map(Ok)
                         }
                         Err(error) => Ok(Err(error)),
                     }
@@ -147,15 +145,23 @@ impl StorageDriver for OpenedDriver {
 
     async fn get_content(&self, path: &StoragePath) -> Result<Bytes> {
         let path = path.to_string();
-        call!(self, Operation::GetContent, Effect::Read, |driver, accessor, guest| driver
-            .call_get_content(accessor, guest.driver, path.clone()))
-        .map(Bytes::from)
+        call!(self, Operation::GetContent, Effect::Read, call_get_content(path)).map(Bytes::from)
     }
 
     async fn put_content(&self, path: &StoragePath, content: Bytes) -> Result<()> {
         let path = path.to_string();
-        call!(self, Operation::PutContent, Effect::Change, |driver, accessor, guest| driver
-            .call_put_content(accessor, guest.driver, path.clone(), content.to_vec()))
+        let answer = self
+            .pool
+            .call(Operation::PutContent, Effect::Change, move |accessor, guest, _keep| {
+                let (path, content) = (path.clone(), content.clone());
+                async move {
+                    let driver = guest.bindings.wharf_storage_driver().storage_driver();
+                    driver.call_put_content(accessor, guest.driver, path, content.into()).await
+                }
+                .boxed()
+            })
+            .await?;
+        answer.map_err(|error| convert::error(error, 0))
     }
 
     async fn reader(&self, path: &StoragePath, range: ByteRange) -> Result<Reader> {
@@ -181,8 +187,7 @@ impl StorageDriver for OpenedDriver {
         if info.is_dir {
             return Err(convert::fault("it opened a directory for reading"));
         }
-        let length =
-            range.count_in(info.size).ok_or_else(|| Error::invalid_offset(path, range.offset))?;
+        let length = range.count_in(info.size).ok_or_else(|| Error::invalid_offset(path, range.offset))?;
         let spec = self.pool.spec();
         let stream = body.into_stream(length, spec.limits.stream_idle, Arc::clone(&spec.runtime.counters));
         Ok(Reader::new(info, stream))
@@ -211,16 +216,14 @@ impl StorageDriver for OpenedDriver {
 
     async fn stat(&self, path: &StoragePath) -> Result<FileInfo> {
         let asked = path.to_string();
-        let info = call!(self, Operation::Stat, Effect::Read, |driver, accessor, guest| driver
-            .call_stat(accessor, guest.driver, asked.clone()))?;
+        let info = call!(self, Operation::Stat, Effect::Read, call_stat(asked))?;
         convert::file_info(info, path)
     }
 
     async fn list(&self, path: &StoragePath, start_after: Option<&Position>) -> Result<EntryStream> {
         let path = path.to_string();
         let start_after = start_after.map(convert::position);
-        call_listing!(self, Operation::List, |driver, accessor, guest| driver
-            .call_list(accessor, guest.driver, path.clone(), start_after.clone()))
+        call_listing!(self, Operation::List, call_list(path, start_after))
     }
 
     async fn walk(&self, path: &StoragePath, start: Option<&Cursor>) -> Result<EntryStream> {
@@ -234,39 +237,32 @@ impl StorageDriver for OpenedDriver {
         }
         let path = path.to_string();
         let start = start.map(convert::cursor);
-        call_listing!(self, Operation::Walk, |driver, accessor, guest| driver
-            .call_walk(accessor, guest.driver, path.clone(), start.clone()))
+        call_listing!(self, Operation::Walk, call_walk(path, start))
     }
 
     async fn move_file(&self, source: &StoragePath, destination: &StoragePath) -> Result<()> {
         let (source, destination) = (source.to_string(), destination.to_string());
-        call!(self, Operation::Move, Effect::Change, |driver, accessor, guest| driver
-            .call_move(accessor, guest.driver, source.clone(), destination.clone()))
+        call!(self, Operation::Move, Effect::Change, call_move(source, destination))
     }
 
     async fn delete(&self, path: &StoragePath) -> Result<()> {
         let path = path.to_string();
-        call!(self, Operation::Delete, Effect::Change, |driver, accessor, guest| driver
-            .call_delete(accessor, guest.driver, path.clone()))
+        call!(self, Operation::Delete, Effect::Change, call_delete(path))
     }
 
     async fn delete_files(&self, paths: &[StoragePath]) -> Result<()> {
         let paths: Vec<String> = paths.iter().map(StoragePath::to_string).collect();
-        call!(self, Operation::DeleteFiles, Effect::Change, |driver, accessor, guest| driver
-            .call_delete_files(accessor, guest.driver, paths.clone()))
+        call!(self, Operation::DeleteFiles, Effect::Change, call_delete_files(paths))
     }
 
     async fn redirect_url(&self, path: &StoragePath, request: &RedirectRequest) -> Result<Option<String>> {
         let path = path.to_string();
         let request = convert::redirect_request(request);
-        call!(self, Operation::RedirectUrl, Effect::Read, |driver, accessor, guest| driver
-            .call_redirect_url(accessor, guest.driver, path.clone(), request.clone()))
+        call!(self, Operation::RedirectUrl, Effect::Read, call_redirect_url(path, request))
     }
 
     async fn uploads(&self, path: &StoragePath) -> Result<EntryStream> {
         let path = path.to_string();
-        call_listing!(self, Operation::Uploads, |driver, accessor, guest| driver
-            .call_uploads(accessor, guest.driver, path.clone()))
+        call_listing!(self, Operation::Uploads, call_uploads(path))
     }
 }
-

@@ -8,8 +8,8 @@ use std::time::Duration;
 use wasmtime::component::Linker;
 use wasmtime::{Cache, CacheConfig, Config, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-use super::state::State;
 use super::files;
+use super::state::State;
 use crate::contract::{Error, ErrorKind, Result};
 
 /// How often a running guest is interrupted, so that other tasks of the executor get their turn. Measured: with four
@@ -83,8 +83,9 @@ impl Runtime {
     pub fn new(config: RuntimeConfig) -> Result<Self> {
         let engine = engine(config)
             .map_err(|error| Error::new(ErrorKind::Other, format!("the WebAssembly engine cannot start: {error:#}")))?;
-        let linker = linker(&engine)
-            .map_err(|error| Error::new(ErrorKind::Other, format!("the WebAssembly host interfaces clash: {error:#}")))?;
+        let linker = linker(&engine).map_err(|error| {
+            Error::new(ErrorKind::Other, format!("the WebAssembly host interfaces clash: {error:#}"))
+        })?;
         let ticking = engine.weak();
         std::thread::Builder::new().name("wharf-epoch".to_owned()).spawn(move || tick(&ticking)).map_err(|error| {
             Error::new(ErrorKind::Other, "the thread that interrupts components cannot start").with_source(error)

@@ -11,14 +11,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures::channel::{mpsc, oneshot};
+use futures::TryStreamExt;
+use futures::channel::oneshot;
 use futures::stream::{self, BoxStream, StreamExt};
-use futures::{Stream, TryStreamExt};
 use tokio::task::spawn_blocking;
+use wasmtime::component::{Destination, FutureReader, Linker, Resource, StreamProducer, StreamReader, StreamResult};
 use wasmtime::{AsContextMut, StoreContextMut};
-use wasmtime::component::{
-    Destination, FutureReader, Linker, Resource, StreamProducer, StreamReader, StreamResult,
-};
 use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p3::bindings::filesystem::types::ErrorCode;
 use wasmtime_wasi::p3::filesystem::FilesystemError;
@@ -27,7 +25,7 @@ use super::limits::STREAM_STEP;
 use super::state::State;
 use super::streams::{ChunkConsumer, ChunkProducer, PassedThrough};
 use crate::base::file_stream;
-use crate::contract::{ByteStream, Result};
+use crate::contract::ByteStream;
 
 /// The interface whose functions are replaced.
 const TYPES: &str = "wasi:filesystem/types@0.3.0";
@@ -173,10 +171,9 @@ impl StreamProducer<State> for FileProducer {
     ) -> Poll<wasmtime::Result<StreamResult>> {
         let this = self.get_mut();
         let (file, offset) = (&this.file, this.offset);
-        let reading = this.reading.get_or_insert_with(|| Reading {
-            chunks: read_to_end(Arc::clone(file), offset),
-            rest: Bytes::new(),
-        });
+        let reading = this
+            .reading
+            .get_or_insert_with(|| Reading { chunks: read_to_end(Arc::clone(file), offset), rest: Bytes::new() });
         while reading.rest.is_empty() {
             match reading.chunks.as_mut().poll_next(cx) {
                 Poll::Ready(Some(Ok(chunk))) => reading.rest = chunk,
@@ -205,6 +202,11 @@ impl StreamProducer<State> for FileProducer {
 
     fn try_into(me: Pin<Box<Self>>, to: TypeId) -> std::result::Result<Box<dyn Any>, Pin<Box<Self>>> {
         // Once the guest has read some of it, the rest must come the same way.
-        if to == TypeId::of::<Self>() && me.reading.is_none() { Ok(Pin::into_inner(me)) } else { Err(me) }
+        if to == TypeId::of::<Self>() && me.reading.is_none() {
+            let me: Box<Self> = Pin::into_inner(me);
+            Ok(me)
+        } else {
+            Err(me)
+        }
     }
 }

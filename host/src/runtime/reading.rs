@@ -112,8 +112,7 @@ impl<T: Send + 'static> Items<T> {
                 Ok(Ok(None)) => None,
                 Ok(Err(error)) => Some((Err(error), None)),
                 Err(_) => {
-                    let message =
-                        format!("the component sent nothing for {idle:?} (`limits: {{ stream_idle: .. }}`)");
+                    let message = format!("the component sent nothing for {idle:?} (`limits: {{ stream_idle: .. }}`)");
                     Some((Err(Error::new(ErrorKind::LimitExceeded { limit: "stream_idle" }, message)), None))
                 }
             }

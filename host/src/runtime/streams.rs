@@ -78,11 +78,13 @@ impl StreamProducer<State> for ChunkProducer {
         Poll::Ready(Ok(StreamResult::Completed))
     }
 
-    fn try_into(
-        me: Pin<Box<Self>>,
-        to: std::any::TypeId,
-    ) -> Result<Box<dyn std::any::Any>, Pin<Box<Self>>> {
-        if to == std::any::TypeId::of::<Self>() { Ok(Pin::into_inner(me)) } else { Err(me) }
+    fn try_into(me: Pin<Box<Self>>, to: std::any::TypeId) -> Result<Box<dyn std::any::Any>, Pin<Box<Self>>> {
+        if to == std::any::TypeId::of::<Self>() {
+            let me: Box<Self> = Pin::into_inner(me);
+            Ok(me)
+        } else {
+            Err(me)
+        }
     }
 }
 

@@ -37,7 +37,8 @@ pub(super) struct Guest {
 }
 
 /// A call into the guest. Its error is the death of the instance.
-pub(super) type Job = Box<dyn for<'a> FnOnce(&'a Accessor<State>, &'a Guest) -> BoxFuture<'a, wasmtime::Result<()>> + Send>;
+pub(super) type Job =
+    Box<dyn for<'a> FnOnce(&'a Accessor<State>, &'a Guest) -> BoxFuture<'a, wasmtime::Result<()>> + Send>;
 
 /// Whether an operation changes the store: what its caller is told when the instance dies half-way.
 #[derive(Clone, Copy, PartialEq, Eq)]

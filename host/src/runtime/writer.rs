@@ -45,7 +45,15 @@ enum End {
 
 impl GuestWriter {
     pub(super) fn new(worker: Busy, handle: ResourceAny, size: u64, limits: &Limits) -> Self {
-        GuestWriter { worker, handle: Some(handle), chunks: None, written: None, size, limit: limits.operation, failed: false }
+        GuestWriter {
+            worker,
+            handle: Some(handle),
+            chunks: None,
+            written: None,
+            size,
+            limit: limits.operation,
+            failed: false,
+        }
     }
 
     /// Begins a `write` in the guest.
