@@ -99,12 +99,14 @@ impl Import {
 }
 
 impl Component {
-    /// Reads a file and [loads](Component::load_bytes) it.
+    /// Reads a file and [loads](Component::load_bytes) it. With `sha256`, 64 hexadecimal digits, only if that is the
+    /// file's: nothing of another one is compiled or run.
     ///
     /// # Errors
     ///
-    /// As [`load_bytes`](Component::load_bytes); also if the file cannot be read or is larger than 256 MiB.
-    pub async fn load_file(runtime: &Runtime, file: &Path) -> Result<Self> {
+    /// As [`load_bytes`](Component::load_bytes); also if the file cannot be read, is larger than 256 MiB, or is not the
+    /// one that was pinned.
+    pub async fn load_file(runtime: &Runtime, file: &Path, sha256: Option<&str>) -> Result<Self> {
         let origin = file.display().to_string();
         let path = file.to_owned();
         let read = tokio::task::spawn_blocking(move || {
@@ -119,6 +121,16 @@ impl Component {
         let bytes = read.await.map_err(std::io::Error::from).flatten().map_err(|error| {
             Error::new(ErrorKind::Other, format!("{origin} cannot be read: {error}")).with_source(error)
         })?;
+        if let Some(pinned) = sha256 {
+            let found = sha256_hex(&bytes);
+            if !found.eq_ignore_ascii_case(pinned) {
+                let message = format!(
+                    "{origin} is not the file that was pinned: its SHA-256 is {found}, and the configuration says \
+                     `sha256: {pinned}`; put the right file there, or correct the pin"
+                );
+                return Err(Error::new(ErrorKind::Other, message));
+            }
+        }
         Self::load_bytes(runtime, bytes, &origin).await
     }
 
@@ -135,7 +147,7 @@ impl Component {
     pub async fn load_bytes(runtime: &Runtime, bytes: Vec<u8>, origin: &str) -> Result<Self> {
         let refuse = |why: String| Error::new(ErrorKind::Other, format!("{origin} {why}"));
         check_header(&bytes).map_err(refuse)?;
-        let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = sha256_hex(&bytes);
 
         let engine = runtime.engine.clone();
         let compiled = tokio::task::spawn_blocking(move || wasmtime::component::Component::new(&engine, &bytes))
@@ -216,6 +228,10 @@ impl std::fmt::Debug for Component {
             .field("description", &self.inner.description)
             .finish_non_exhaustive()
     }
+}
+
+fn sha256_hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The first eight bytes tell a component from everything else.

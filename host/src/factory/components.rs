@@ -1,0 +1,170 @@
+//! Components in the factory: the section `drivers:` of the configuration, and the files that it names.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::OnceCell;
+
+use super::{Entry, Factory, Parameters};
+use crate::contract::{Error, ErrorKind, Result, StorageDriver};
+use crate::runtime::{Component, ComponentConfig, ComponentDriver, Runtime};
+
+/// The section `drivers:` of the configuration: which components there are.
+///
+/// ```
+/// use wharf::factory::DriversConfig;
+///
+/// let config: DriversConfig = serde_json::from_str(
+///     r#"{ "directory": "./drivers", "archive": { "component": "./webdav.wasm", "limits": { "memory": "64MiB" } } }"#,
+/// )?;
+/// assert!(config.components.contains_key("archive"));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DriversConfig {
+    /// Every `*.wasm` in it is offered under its file's name without the ending.
+    pub directory: Option<PathBuf>,
+    /// Components with a name, grants or limits of their own, by the name that they have.
+    #[serde(flatten)]
+    pub components: BTreeMap<String, ComponentConfig>,
+}
+
+/// A component's file that is not offered, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal<'a> {
+    /// The name that it would have had.
+    pub name: &'a str,
+    /// What is wrong, and what to do.
+    pub reason: &'a str,
+}
+
+/// A component that may not be loaded yet.
+pub(super) struct Source {
+    runtime: Runtime,
+    file: PathBuf,
+    config: ComponentConfig,
+    loaded: OnceCell<Component>,
+}
+
+impl Source {
+    pub(super) fn file(&self) -> &Path {
+        &self.file
+    }
+
+    async fn component(&self) -> Result<&Component> {
+        let pin = self.config.sha256.as_deref();
+        self.loaded.get_or_try_init(|| Component::load_file(&self.runtime, &self.file, pin)).await
+    }
+
+    pub(super) async fn open(&self, name: &str, parameters: Parameters) -> Result<Arc<dyn StorageDriver>> {
+        let component = self.component().await?.clone();
+        let driver = ComponentDriver::new(component, self.config.allow.clone(), self.config.limits.clone())?;
+        driver.open(name, parameters.to_json()).await
+    }
+}
+
+impl Factory {
+    /// Offers the component in a file under a name. It is loaded at its first opening, so that a broken one costs
+    /// nobody's start.
+    ///
+    /// # Errors
+    ///
+    /// As [`register`](Factory::register); [`ErrorKind::InvalidParameters`] if the configuration names no file.
+    pub fn register_component(&mut self, runtime: &Runtime, name: &str, config: ComponentConfig) -> Result<()> {
+        self.check_name(name)?;
+        let Some(file) = config.component.clone() else {
+            let message = format!("the component {name} has no file: add `component: FILE.wasm`, or a `directory:`");
+            return Err(Error::new(ErrorKind::InvalidParameters, message));
+        };
+        let source = Source { runtime: runtime.clone(), file, config, loaded: OnceCell::new() };
+        self.entries.insert(name.to_owned(), Entry::Component(Arc::new(source)));
+        self.refused.remove(name);
+        Ok(())
+    }
+
+    /// Offers what the section `drivers:` names: each component that it configures, and each `*.wasm` of its directory
+    /// under the file's name.
+    ///
+    /// A file whose name is taken, by a native driver above all, or cannot be a driver's, is not offered:
+    /// [`refusals`](Factory::refusals) tells why. Blocks for the listing of one directory.
+    ///
+    /// # Errors
+    ///
+    /// As [`register_component`](Factory::register_component), for those that are configured by name; if the directory
+    /// cannot be listed, [`ErrorKind::InvalidParameters`].
+    pub fn register_components(&mut self, runtime: &Runtime, config: &DriversConfig) -> Result<()> {
+        for (name, component) in &config.components {
+            let mut component = component.clone();
+            if component.component.is_none() {
+                component.component = config.directory.as_ref().map(|directory| directory.join(format!("{name}.wasm")));
+            }
+            self.register_component(runtime, name, component)?;
+        }
+        let Some(directory) = &config.directory else { return Ok(()) };
+        for file in components_in(directory)? {
+            // A name that is not text cannot be written in a configuration either.
+            let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            if config.components.contains_key(&name) {
+                continue;
+            }
+            let offered = ComponentConfig { component: Some(file.clone()), ..ComponentConfig::default() };
+            if let Err(error) = self.register_component(runtime, &name, offered) {
+                let reason = format!("{} is not offered: {}", file.display(), error.message());
+                tracing::warn!(reason, "a component is not offered");
+                self.refused.insert(name, reason);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the files that are not offered, and why.
+    pub fn refusals(&self) -> impl Iterator<Item = Refusal<'_>> {
+        self.refused.iter().map(|(name, reason)| Refusal { name, reason })
+    }
+
+    /// Returns the component of that name, loaded and checked; none if the driver is native or there is none.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Component::load_file`].
+    pub async fn component(&self, name: &str) -> Result<Option<Component>> {
+        match self.entries.get(name) {
+            Some(Entry::Component(source)) => source.component().await.cloned().map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Returns how the component of that name is configured: its file, grants and limits; none if the driver is native
+    /// or there is none.
+    pub fn component_config(&self, name: &str) -> Option<&ComponentConfig> {
+        match self.entries.get(name) {
+            Some(Entry::Component(source)) => Some(&source.config),
+            _ => None,
+        }
+    }
+}
+
+/// Returns the `*.wasm` files of a directory, sorted.
+fn components_in(directory: &Path) -> Result<Vec<PathBuf>> {
+    let list = || -> std::io::Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(directory)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "wasm") && path.is_file() {
+                files.push(path);
+            }
+        }
+        files.sort();
+        Ok(files)
+    };
+    list().map_err(|error| {
+        let message = format!(
+            "the directory of drivers {} cannot be listed: {error}; create it, or correct `drivers: directory:`",
+            directory.display()
+        );
+        Error::new(ErrorKind::InvalidParameters, message).with_source(error)
+    })
+}

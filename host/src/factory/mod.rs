@@ -1,0 +1,270 @@
+//! Opening drivers by name, native or component, with the same call.
+//!
+//! A [`Factory`] is a value: a program has as many as it likes, and nothing is registered behind its back.
+
+#[cfg(feature = "wasm")]
+mod components;
+mod native;
+mod parameters;
+mod typed;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+
+use crate::base::Base;
+use crate::contract::{Error, ErrorKind, Operation, Result, StorageDriver};
+
+#[cfg(feature = "wasm")]
+pub use components::{DriversConfig, Refusal};
+pub use parameters::Parameters;
+
+type Constructor = Arc<dyn Fn(Parameters) -> BoxFuture<'static, Result<Arc<dyn StorageDriver>>> + Send + Sync>;
+
+/// Opens storage drivers by name.
+///
+/// Every driver that it opens stands behind [`Base`], which checks arguments, adds names to errors and measures.
+///
+/// # Example
+///
+/// ```
+/// use std::sync::Arc;
+/// use bytes::Bytes;
+/// use wharf::contract::{ErrorKind, StorageDriver, StoragePath};
+/// use wharf::drivers::inmemory::InMemory;
+/// use wharf::factory::{Factory, Parameters};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), wharf::contract::Error> {
+/// let mut factory = Factory::native();
+/// // A driver of one's own, under a name of one's own.
+/// factory.register("scratch", |parameters: Parameters| async move {
+///     let _: Nothing = parameters.parse()?;
+///     Ok(Arc::new(InMemory::new()) as Arc<dyn StorageDriver>)
+/// })?;
+///
+/// let driver = factory.create("scratch", Parameters::new()).await?;
+/// driver.put_content(&StoragePath::parse("/a")?, Bytes::from_static(b"hello")).await?;
+///
+/// let error = factory.create("no-such-driver", Parameters::new()).await.unwrap_err();
+/// assert_eq!(error.kind(), &ErrorKind::InvalidStorageDriver);
+/// # Ok(())
+/// # }
+///
+/// #[derive(serde::Deserialize)]
+/// #[serde(deny_unknown_fields)]
+/// struct Nothing {}
+/// ```
+#[derive(Clone, Default)]
+pub struct Factory {
+    entries: BTreeMap<String, Entry>,
+    /// Component files that are not offered, by the name that they would have had, and why.
+    refused: BTreeMap<String, String>,
+}
+
+#[derive(Clone)]
+enum Entry {
+    Native(Constructor),
+    #[cfg(feature = "wasm")]
+    Component(Arc<components::Source>),
+}
+
+/// Where a driver comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Compiled into the program, or registered by it.
+    Native,
+    /// A component, in this file.
+    Component(PathBuf),
+}
+
+/// A driver that a factory can open, or knows why it cannot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer<'a> {
+    /// The name by which it is opened.
+    pub name: &'a str,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+impl Factory {
+    /// Returns a factory that knows no driver.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Returns a factory that knows the drivers that were compiled in: `inmemory`, and those of the crate's features.
+    pub fn native() -> Self {
+        let mut factory = Self::new();
+        native::register(&mut factory.entries);
+        factory
+    }
+
+    /// Offers a driver under a name.
+    ///
+    /// The constructor is called at each [`create`](Factory::create). It returns the driver without
+    /// [`Base`], which the factory adds.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Conflict`] if the name is taken; [`ErrorKind::InvalidParameters`] if it is not made of letters,
+    /// digits, `.`, `_` and `-`, beginning with a letter or a digit.
+    pub fn register<F, R>(&mut self, name: &str, constructor: F) -> Result<()>
+    where
+        F: Fn(Parameters) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Arc<dyn StorageDriver>>> + Send + 'static,
+    {
+        self.check_name(name)?;
+        let constructor: Constructor = Arc::new(move |parameters| Box::pin(constructor(parameters)));
+        self.entries.insert(name.to_owned(), Entry::Native(constructor));
+        Ok(())
+    }
+
+    /// Opens the driver of that name, whichever kind it is, with its parameters.
+    ///
+    /// A component is loaded and checked at its first opening, and kept.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::InvalidStorageDriver`] if there is no driver of that name; it lists those that there are.
+    /// - [`ErrorKind::InvalidParameters`] if the driver cannot work with the parameters.
+    /// - The driver's own, and for a component those of [loading](crate::runtime::Component::load_file) it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future opens nothing.
+    pub async fn create(&self, name: &str, parameters: Parameters) -> Result<Arc<dyn StorageDriver>> {
+        let opened = match self.entries.get(name) {
+            None => return Err(self.unknown(name)),
+            Some(Entry::Native(constructor)) => constructor(parameters).await,
+            #[cfg(feature = "wasm")]
+            Some(Entry::Component(source)) => source.open(name, parameters).await,
+        };
+        match opened {
+            Ok(driver) => Ok(Arc::new(Base::new(driver))),
+            Err(error) if error.driver().is_some() => Err(error.with_operation(Operation::Open)),
+            Err(error) => Err(error.with_driver(name).with_operation(Operation::Open)),
+        }
+    }
+
+    /// Returns what can be opened, in the order of names.
+    pub fn offers(&self) -> impl Iterator<Item = Offer<'_>> {
+        self.entries.iter().map(|(name, entry)| Offer { name, origin: entry.origin() })
+    }
+
+    /// Returns the offer of that name.
+    pub fn offer(&self, name: &str) -> Option<Offer<'_>> {
+        self.entries.get_key_value(name).map(|(name, entry)| Offer { name, origin: entry.origin() })
+    }
+
+    fn check_name(&self, name: &str) -> Result<()> {
+        if !is_driver_name(name) {
+            let message = format!(
+                "{name:?} cannot be a driver's name: use letters, digits, '.', '_' and '-', with a letter or a digit first"
+            );
+            return Err(Error::new(ErrorKind::InvalidParameters, message));
+        }
+        match self.entries.get(name).map(Entry::origin) {
+            None => Ok(()),
+            Some(Origin::Native) => {
+                let message = format!("there is a native driver named {name}; use another name");
+                Err(Error::new(ErrorKind::Conflict, message))
+            }
+            Some(Origin::Component(file)) => {
+                let message = format!("{} already has the name {name}; use another one", file.display());
+                Err(Error::new(ErrorKind::Conflict, message))
+            }
+        }
+    }
+
+    fn unknown(&self, name: &str) -> Error {
+        let message = match self.refused.get(name) {
+            Some(why) => format!("StorageDriver not registered: {name}: {why}"),
+            None => {
+                let names: Vec<&str> = self.entries.keys().map(String::as_str).collect();
+                let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+                format!("StorageDriver not registered: {name}; registered: {names}")
+            }
+        };
+        Error::new(ErrorKind::InvalidStorageDriver, message)
+    }
+}
+
+impl Entry {
+    fn origin(&self) -> Origin {
+        match self {
+            Entry::Native(_) => Origin::Native,
+            #[cfg(feature = "wasm")]
+            Entry::Component(source) => Origin::Component(source.file().to_owned()),
+        }
+    }
+}
+
+impl Origin {
+    /// Returns the component's file; none for a native driver.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Origin::Native => None,
+            Origin::Component(file) => Some(file),
+        }
+    }
+}
+
+impl fmt::Debug for Factory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.entries.keys()).finish()
+    }
+}
+
+fn is_driver_name(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use crate::drivers::inmemory::InMemory;
+
+    fn memory(_: Parameters) -> impl Future<Output = Result<Arc<dyn StorageDriver>>> {
+        std::future::ready(Ok(Arc::new(InMemory::new()) as Arc<dyn StorageDriver>))
+    }
+
+    #[tokio::test]
+    async fn an_unknown_name_is_invalid_storage_driver_and_lists_the_known() {
+        let mut factory = Factory::new();
+        factory.register("mine", memory).unwrap();
+        let error = factory.create("other", Parameters::new()).await.unwrap_err();
+        assert_eq!(error.kind(), &ErrorKind::InvalidStorageDriver);
+        assert_eq!(error.to_string(), "StorageDriver not registered: other; registered: mine");
+    }
+
+    #[tokio::test]
+    async fn a_name_is_registered_once() {
+        let mut factory = Factory::native();
+        let error = factory.register("inmemory", memory).unwrap_err();
+        assert_eq!(error.kind(), &ErrorKind::Conflict);
+        assert!(factory.create("inmemory", Parameters::new()).await.is_ok());
+    }
+
+    #[test]
+    fn a_name_is_one_that_a_configuration_can_hold() {
+        for name in ["", ".hidden", "a b", "a/b", "-x", "ä"] {
+            let error = Factory::new().register(name, memory).unwrap_err();
+            assert_eq!(error.kind(), &ErrorKind::InvalidParameters, "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_unknown_parameter_is_refused_by_name() {
+        let parameters = Parameters::new().with("rootdirectory", "/x");
+        let error = Factory::native().create("inmemory", parameters).await.unwrap_err();
+        assert_eq!(error.kind(), &ErrorKind::InvalidParameters);
+        assert_eq!(error.operation(), Some(Operation::Open));
+        assert!(error.to_string().contains("inmemory") && error.to_string().contains("rootdirectory"), "{error}");
+    }
+}
