@@ -10,6 +10,9 @@ use crate::contract::{
 /// The longest error message that is taken from a component, in bytes: it ends up in logs and answers.
 const MESSAGE: usize = 4 * 1024;
 
+/// The longest version token that is taken from a component, in bytes.
+const VERSION: usize = 1024;
+
 /// An error that a component returned.
 pub(super) fn error(error: wit::Error, offset: u64) -> Error {
     use super::bindings::wharf::storage::types::ErrorKind as Wit;
@@ -30,6 +33,10 @@ pub(super) fn error(error: wit::Error, offset: u64) -> Error {
         Wit::Other => ErrorKind::Other,
     };
     let mut message = error.message;
+    // It ends up on terminals and in logs, where a component must not be able to move the cursor or forge a line.
+    if message.contains(char::is_control) {
+        message = message.replace(char::is_control, " ");
+    }
     if message.len() > MESSAGE {
         message.truncate(message.floor_char_boundary(MESSAGE));
         message.push_str("...");
@@ -62,8 +69,16 @@ pub(super) fn file_info(info: wit::FileInfo, asked: &StoragePath) -> Result<File
         size: if info.is_dir { 0 } else { info.size },
         is_dir: info.is_dir,
         modified: modified(info.modified)?,
-        version: info.version,
+        version: info.version.map(version).transpose()?,
     })
+}
+
+/// A version token. It may be sent to clients, as an etag.
+fn version(version: String) -> Result<String> {
+    if version.len() > VERSION || version.contains(char::is_control) {
+        return Err(fault(format!("the version {:?} is longer than {VERSION} bytes, or no text", shorten(&version))));
+    }
+    Ok(version)
 }
 
 /// An entry of a listing.

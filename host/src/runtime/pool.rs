@@ -1,7 +1,9 @@
 //! The instances of one opened driver: which one takes a call, and what happens when one dies.
+//!
+//! A pool lives as long as the driver that was opened. Its instances may live longer: a reader or a writer keeps its own.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
@@ -26,9 +28,16 @@ pub(super) struct Pool {
     instances: Instances,
     capabilities: Capabilities,
     workers: RwLock<Vec<Arc<Worker>>>,
-    deaths: Mutex<VecDeque<Instant>>,
+    deaths: Mutex<Deaths>,
     /// Held while instances are replaced, so that one caller does it and the others wait.
     replacing: tokio::sync::Mutex<()>,
+}
+
+/// The deaths of the last minute.
+#[derive(Default)]
+struct Deaths {
+    times: VecDeque<Instant>,
+    last_reason: Arc<str>,
 }
 
 impl Pool {
@@ -38,11 +47,12 @@ impl Pool {
             Instances::One => 1,
             Instances::Many => spec.limits.workers.get(),
         };
-        let mut workers = Vec::with_capacity(count);
-        for _ in 0..count {
-            workers.push(Worker::start(&spec).await?);
+        let first = Worker::start(&spec).await?;
+        let capabilities = first.capabilities();
+        let mut workers = vec![first];
+        while workers.len() < count {
+            workers.push(start_alike(&spec, capabilities).await?);
         }
-        let capabilities = workers[0].capabilities();
         Ok(Pool {
             spec,
             instances,
@@ -62,7 +72,7 @@ impl Pool {
     }
 
     /// Runs a call in the least loaded instance. One that died before the call began is passed over for another.
-    pub(super) async fn call<T, F>(&self, operation: Operation, effect: Effect, call: F) -> Result<T>
+    pub(super) async fn call<T, F>(self: &Arc<Self>, operation: Operation, effect: Effect, call: F) -> Result<T>
     where
         T: Send + 'static,
         F: for<'a> Fn(&'a Accessor<State>, &'a Guest, Busy) -> BoxFuture<'a, wasmtime::Result<T>>
@@ -87,12 +97,32 @@ impl Pool {
         Err(Error::new(ErrorKind::Unavailable, "the component's instances die faster than they are replaced"))
     }
 
-    /// Returns the least loaded instance that is alive, after replacing those that are not.
-    async fn pick(&self) -> Result<Arc<Worker>> {
+    /// Returns the least loaded instance that is alive. The dead are replaced meanwhile, and waited for only where
+    /// nobody else is alive.
+    async fn pick(self: &Arc<Self>) -> Result<Arc<Worker>> {
         let (best, all_alive) = self.least_loaded();
         match best {
             Some(worker) if all_alive => Ok(worker),
-            best => self.replace(best).await,
+            Some(worker) => {
+                self.quarantine()?;
+                let pool = Arc::clone(self);
+                tokio::spawn(async move {
+                    // Somebody who replaces already does it for everybody.
+                    let Ok(_replacing) = pool.replacing.try_lock() else { return };
+                    if let Err(error) = pool.replace().await {
+                        tracing::warn!(driver = &*pool.spec.name, %error, "an instance could not be replaced");
+                    }
+                });
+                Ok(worker)
+            }
+            None => {
+                self.quarantine()?;
+                let _replacing = self.replacing.lock().await;
+                self.replace().await?;
+                self.least_loaded().0.ok_or_else(|| {
+                    Error::new(ErrorKind::Unavailable, "the component's instances die as soon as they are open")
+                })
+            }
         }
     }
 
@@ -103,13 +133,8 @@ impl Pool {
         (alive.min_by_key(|worker| worker.load()).cloned(), all_alive)
     }
 
-    /// Replaces the dead. While another caller does so, one that is alive serves.
-    async fn replace(&self, alive: Option<Arc<Worker>>) -> Result<Arc<Worker>> {
-        let replacing = match (self.replacing.try_lock(), alive) {
-            (Ok(replacing), _) => replacing,
-            (Err(_), Some(worker)) => return Ok(worker),
-            (Err(_), None) => self.replacing.lock().await,
-        };
+    /// Replaces the dead, one after the other. To be called by whoever holds `replacing`.
+    async fn replace(&self) -> Result<()> {
         let dead: Vec<(usize, Arc<Worker>)> = {
             let workers = self.workers.read().unwrap_or_else(PoisonError::into_inner);
             workers.iter().cloned().enumerate().filter(|(_, worker)| !worker.is_alive()).collect()
@@ -122,34 +147,68 @@ impl Pool {
                 );
                 return Err(Error::new(ErrorKind::Unavailable, message));
             }
-            tokio::time::sleep(self.wait_after_death(&reason)?).await;
-            let fresh = Worker::start(&self.spec).await?;
+            // Counted once for each slot: the grave is taken out of it only when its successor is there.
+            let wait = if worker.is_counted() { Duration::ZERO } else { self.count_death(reason) };
+            worker.count();
+            self.quarantine()?;
+            tokio::time::sleep(wait).await;
+            let fresh = match start_alike(&self.spec, self.capabilities).await {
+                Ok(fresh) => fresh,
+                Err(error) => {
+                    // One that does not even open is one more death, so that nobody tries it at every call.
+                    self.count_death(error.to_string().into());
+                    return Err(error);
+                }
+            };
             self.workers.write().unwrap_or_else(PoisonError::into_inner)[slot] = fresh;
             tracing::info!(driver = &*self.spec.name, "replaced an instance of a component");
         }
-        drop(replacing);
-        let (best, _) = self.least_loaded();
-        best.ok_or_else(|| Error::new(ErrorKind::Unavailable, "the component's instances die as soon as they are open"))
+        Ok(())
+    }
+
+    fn deaths(&self) -> MutexGuard<'_, Deaths> {
+        let mut deaths = self.deaths.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        while deaths.times.front().is_some_and(|death| now.duration_since(*death) >= DEATH_WINDOW) {
+            deaths.times.pop_front();
+        }
+        deaths
     }
 
     /// Counts a death and returns how long to wait before the replacement.
-    fn wait_after_death(&self, reason: &str) -> Result<Duration> {
-        let mut deaths = self.deaths.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        while deaths.front().is_some_and(|death| now.duration_since(*death) >= DEATH_WINDOW) {
-            deaths.pop_front();
+    fn count_death(&self, reason: Arc<str>) -> Duration {
+        let mut deaths = self.deaths();
+        deaths.times.push_back(Instant::now());
+        deaths.last_reason = reason;
+        match u32::try_from(deaths.times.len()).unwrap_or(u32::MAX) {
+            0 | 1 => Duration::ZERO,
+            count => (FIRST_WAIT * 2u32.pow((count - 2).min(16))).min(LONGEST_WAIT),
         }
-        let limit = self.spec.limits.deaths.get() as usize;
-        if let Some(last) = deaths.back().filter(|_| deaths.len() >= limit) {
-            let left = DEATH_WINDOW.saturating_sub(now.duration_since(*last)).as_secs() + 1;
-            let message = format!(
-                "the component's instances died {limit} times within a minute (`limits: {{ deaths: {limit} }}`), the \
-                 last time because {reason}; it is tried again in at most {left} s"
-            );
-            return Err(Error::new(ErrorKind::Quarantined, message));
-        }
-        deaths.push_back(now);
-        let doublings = u32::try_from(deaths.len()).unwrap_or(u32::MAX).saturating_sub(2).min(16);
-        Ok(if deaths.len() < 2 { Duration::ZERO } else { (FIRST_WAIT * 2u32.pow(doublings)).min(LONGEST_WAIT) })
     }
+
+    /// Fails while too many deaths lie within the last minute.
+    fn quarantine(&self) -> Result<()> {
+        let deaths = self.deaths();
+        let limit = self.spec.limits.deaths.get() as usize;
+        let Some(oldest) = deaths.times.len().checked_sub(limit).and_then(|index| deaths.times.get(index)) else {
+            return Ok(());
+        };
+        let left = DEATH_WINDOW.saturating_sub(oldest.elapsed()).as_secs() + 1;
+        let message = format!(
+            "the component's instances died {limit} times within a minute (`limits: {{ deaths: {limit} }}`), the last \
+             time because {}; it is tried again in {left} s",
+            deaths.last_reason
+        );
+        Err(Error::new(ErrorKind::Quarantined, message))
+    }
+}
+
+/// Starts an instance that promises what the first one did.
+async fn start_alike(spec: &Arc<Spec>, capabilities: Capabilities) -> Result<Arc<Worker>> {
+    let worker = Worker::start(spec).await?;
+    if worker.capabilities() != capabilities {
+        worker.kill("it declares other capabilities than the driver's first instance".to_owned());
+        return Err(super::convert::fault("`capabilities` does not answer the same in every instance"));
+    }
+    Ok(worker)
 }

@@ -112,6 +112,8 @@ impl<T: Send + 'static> Items<T> {
                 Ok(Ok(None)) => None,
                 Ok(Err(error)) => Some((Err(error), None)),
                 Err(_) => {
+                    // A guest that is stuck in a stream stays so until its instance goes.
+                    items.worker.kill(format!("a stream of it brought nothing for {idle:?}"));
                     let message = format!("the component sent nothing for {idle:?} (`limits: {{ stream_idle: .. }}`)");
                     Some((Err(Error::new(ErrorKind::LimitExceeded { limit: "stream_idle" }, message)), None))
                 }

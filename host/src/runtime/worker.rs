@@ -65,6 +65,8 @@ pub(super) struct Worker {
     load: AtomicUsize,
     kill: Arc<Kill>,
     death: watch::Receiver<Option<Arc<str>>>,
+    /// Whether its death was counted against the driver.
+    counted: AtomicBool,
 }
 
 #[derive(Default)]
@@ -105,6 +107,7 @@ impl Worker {
             load: AtomicUsize::new(0),
             kill,
             death,
+            counted: AtomicBool::new(false),
         };
         starting.capabilities = match tokio::time::timeout(spec.limits.open, opening).await {
             Ok(Ok(answer)) => answer?,
@@ -129,7 +132,17 @@ impl Worker {
 
     /// Returns whether the instance takes calls.
     pub(super) fn is_alive(&self) -> bool {
-        self.death.borrow().is_none() && !self.kill.flag.load(Ordering::Relaxed)
+        !self.jobs.is_closed() && self.death.borrow().is_none() && !self.kill.flag.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether its death was counted against the driver.
+    pub(super) fn is_counted(&self) -> bool {
+        self.counted.load(Ordering::Relaxed)
+    }
+
+    /// Notes that its death was counted.
+    pub(super) fn count(&self) {
+        self.counted.store(true, Ordering::Relaxed);
     }
 
     /// Returns how many operations, readers, writers and listings are under way.

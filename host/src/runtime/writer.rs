@@ -69,20 +69,29 @@ impl GuestWriter {
         Ok(())
     }
 
-    /// Hands one chunk over. An error says that the `write` under way has ended.
-    async fn send(&mut self, data: Bytes) -> std::result::Result<(), mpsc::SendError> {
+    /// Hands one chunk over, to the `write` under way or to a new one. False: the `write` under way has ended.
+    async fn send(&mut self, data: Bytes) -> Result<bool> {
+        if self.chunks.is_none()
+            && let Some(handle) = self.handle
+        {
+            self.begin_write(handle).await?;
+        }
         match &mut self.chunks {
-            Some(chunks) => chunks.feed(data).await,
-            // Not reached: `write` begins one first.
-            None => Ok(()),
+            Some(chunks) => Ok(chunks.feed(data).await.is_ok()),
+            // An upload that has ended has no handle, and nobody can call this on it.
+            None => Ok(false),
         }
     }
 
     /// Ends the `write` under way and waits for what the guest says of it. Fails unless it took every byte.
     async fn end_write(&mut self) -> Result<()> {
         self.chunks = None;
-        let Some(written) = self.written.take() else { return Ok(()) };
-        match tokio::time::timeout(self.limit, written).await {
+        // Taken only once it has ended: should this future be dropped, `drop` must still wait for the `write` before it
+        // closes the upload, since a call on an upload that a `write` works on is the death of the instance.
+        let Some(written) = &mut self.written else { return Ok(()) };
+        let ended = tokio::time::timeout(self.limit, written).await;
+        self.written = None;
+        match ended {
             Ok(Ok(Ok(size))) if size == self.size => Ok(()),
             Ok(Ok(Ok(size))) => {
                 let fault = format!("its writer has {size} bytes after it was given {}", self.size);
@@ -143,18 +152,14 @@ impl FileWriter for GuestWriter {
         if data.is_empty() {
             return Ok(());
         }
-        if self.chunks.is_none()
-            && let Some(handle) = self.handle
-        {
-            self.begin_write(handle).await?;
-        }
         let length = data.len() as u64;
         match tokio::time::timeout(self.limit, self.send(data)).await {
-            Ok(Ok(())) => {
+            Ok(Ok(true)) => {
                 self.size += length;
                 Ok(())
             }
-            Ok(Err(_)) => {
+            Ok(Err(error)) => Err(error),
+            Ok(Ok(false)) => {
                 // Whoever took the stream has let go of it: what the guest says tells why.
                 self.failed = true;
                 match self.end_write().await {
