@@ -2,20 +2,33 @@
 //!
 //! Standard library only, so that it builds in a second on a machine that has nothing yet.
 
+mod check;
+mod guest_crates;
 mod guests;
+mod install;
+mod stage;
+mod test;
 
 use std::process::ExitCode;
+
+type Result<T, E = String> = std::result::Result<T, E>;
 
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
 commands:
+  test             prepare what is missing, the toolchain for the guests included, and run every test
+  test --long      the long forms too: a 5 GiB stream, 16 uploads of 256 MiB
+  check            formatting, lints, documentation, each feature alone, who depends on whom
   guests           build the components in guest-drivers/, and install the toolchain for them where it is missing
   guests --check   say what is missing for that, and change nothing";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["test"] => test::run(false),
+        ["test", "--long"] => test::run(true),
+        ["check"] => check::run(),
         ["guests"] => guests::build(),
         ["guests", "--check"] => guests::check(),
         ["help" | "--help" | "-h"] => {
