@@ -8,6 +8,7 @@
 //! [`wrong`] holds drivers that break one promise each, by which the suite itself is tested.
 
 pub mod cases;
+pub mod components;
 mod context;
 pub mod expected;
 mod report;

@@ -1,0 +1,13 @@
+//! What a caller sees of components that misbehave, and of the bytes that pass them by.
+//!
+//! The components are `faulty`, which misbehaves as its parameters say, and `filesystem`.
+
+#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
+
+mod concurrency;
+mod deaths;
+mod lies;
+mod limits;
+mod loading;
+mod passing;
+mod support;

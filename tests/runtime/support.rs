@@ -1,0 +1,69 @@
+//! Opening components for the tests.
+
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use serde_json::{Map, Value};
+use wharf::contract::{ByteRange, Error, StorageDriver, StoragePath};
+use wharf::factory::{Factory, Parameters};
+use wharf::runtime::{ComponentConfig, DirectoryGrant, Grants, Limits, Runtime, RuntimeConfig};
+use wharf_conformance::components::component;
+
+/// One runtime for all tests of the binary, except those that read its counters.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(new_runtime);
+
+pub(crate) fn new_runtime() -> Runtime {
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
+    Runtime::new(RuntimeConfig { cache: Some(cache) }).unwrap()
+}
+
+pub(crate) fn runtime() -> &'static Runtime {
+    &RUNTIME
+}
+
+/// Opens `faulty` with parameters and limits, both JSON objects.
+pub(crate) async fn faulty(parameters: Value, limits: Value) -> Result<Arc<dyn StorageDriver>, Error> {
+    let limits: Limits = serde_json::from_value(limits).unwrap();
+    let config = ComponentConfig { component: Some(component("faulty").unwrap()), limits, ..Default::default() };
+    let mut factory = Factory::new();
+    factory.register_component(runtime(), "faulty", config).unwrap();
+    let parameters: Map<String, Value> = serde_json::from_value(parameters).unwrap();
+    factory.create("faulty", Parameters::from(parameters)).await
+}
+
+/// Opens the filesystem component on a directory.
+pub(crate) async fn files(runtime: &Runtime, root: &Path) -> Result<Arc<dyn StorageDriver>, Error> {
+    let data = DirectoryGrant { host: root.to_owned(), guest: "/data".to_owned(), write: true };
+    let config = ComponentConfig {
+        component: Some(component("filesystem").unwrap()),
+        allow: Grants { directories: vec![data], ..Grants::default() },
+        ..Default::default()
+    };
+    let mut factory = Factory::new();
+    factory.register_component(runtime, "files", config).unwrap();
+    factory.create("files", Parameters::new().with("rootdirectory", "/data")).await
+}
+
+pub(crate) fn path(text: &str) -> StoragePath {
+    StoragePath::parse(text).unwrap()
+}
+
+/// Reads a whole file, or says how far it came and what ended it.
+pub(crate) async fn read(driver: &dyn StorageDriver, file: &str) -> Result<Vec<u8>, (usize, Error)> {
+    let mut stream = driver.reader(&path(file), ByteRange::ALL).await.map_err(|error| (0, error))?;
+    let mut content: Vec<u8> = Vec::new();
+    loop {
+        match stream.try_next().await {
+            Ok(Some(chunk)) => content.extend_from_slice(&chunk),
+            Ok(None) => return Ok(content),
+            Err(error) => return Err((content.len(), error)),
+        }
+    }
+}
+
+/// The bytes of `faulty`'s files `/pattern-N`.
+pub(crate) fn pattern(size: usize) -> Bytes {
+    (0..size).map(|at| (at % 251) as u8).collect()
+}
