@@ -74,6 +74,32 @@ pub trait StorageDriverExt: StorageDriver {
     /// # Errors
     ///
     /// Those of [`walk`](StorageDriver::walk), and what `visit` returns.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use wharf::contract::{Result, StorageDriver, StorageDriverExt, StoragePath, WalkStep};
+    /// use wharf::drivers::inmemory::InMemory;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<()> {
+    /// let driver = InMemory::new();
+    /// for path in ["/a/skip/1", "/a/x", "/b"] {
+    ///     driver.put_content(&StoragePath::parse(path)?, Bytes::from("content")).await?;
+    /// }
+    /// let mut seen = Vec::new();
+    /// driver
+    ///     .walk_with(&StoragePath::root(), None, async |entry| {
+    ///         seen.push(entry.path.to_string());
+    ///         let skip = entry.path.file_name() == Some("skip");
+    ///         Ok(if skip { WalkStep::SkipDirectory } else { WalkStep::Continue })
+    ///     })
+    ///     .await?;
+    /// assert_eq!(seen, ["/a", "/a/skip", "/a/x", "/b"]);
+    /// # Ok(())
+    /// # }
+    /// ```
     // Not an `async fn`: `async_trait` would ask that the closure's futures be `Send`, which a caller cannot spell.
     fn walk_with(
         &self,

@@ -1,0 +1,10 @@
+//! The native drivers: compiled into the host, each behind the feature of its name.
+//!
+//! | driver | feature | stores | hidden uploads | resumable | durable | tested on |
+//! |---|---|---|---|---|---|---|
+//! | [`inmemory`] | always there | in the process's memory | yes | yes | no | itself |
+//!
+//! Each calls itself by Distribution's name. A driver is plain: it leaves to [`Base`](crate::base::Base) what every
+//! driver would have to do alike, and is meant to be used behind it.
+
+pub mod inmemory;
