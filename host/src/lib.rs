@@ -31,6 +31,7 @@
 //! - [`base`]: what every driver has in front of it: checks, measurements, a limit on concurrency.
 //! - [`drivers`]: the native drivers.
 //! - `runtime`: drivers that are components (feature `wasm`).
+//! - [`factory`]: opens drivers of either kind by name.
 //!
 //! Dependencies point one way: `contract` <- `base` <- { `drivers`, `middleware`, `runtime` } <- `factory` <- `registry`.
 //!
@@ -51,5 +52,6 @@
 pub mod base;
 pub mod contract;
 pub mod drivers;
+pub mod factory;
 #[cfg(feature = "wasm")]
 pub mod runtime;

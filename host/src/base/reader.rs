@@ -26,11 +26,7 @@ pub(super) fn count(path: &StoragePath, range: ByteRange, info: &FileInfo) -> Re
 pub(super) fn hold(reader: Reader, count: u64, stamp: OwnedStamp, mut measure: Measure) -> Reader {
     let (info, stream) = reader.into_parts();
     measure.add_bytes(0);
-    let mut held = Held { stream: Some(stream), count, remaining: count, stamp, measure };
-    if count == 0 {
-        held.complete();
-    }
-    Reader::new(info, held.boxed())
+    Reader::new(info, Held { stream: Some(stream), count, remaining: count, stamp, measure }.boxed())
 }
 
 struct Held {
@@ -43,11 +39,11 @@ struct Held {
 }
 
 impl Held {
-    /// Ends well, with the last byte: what the driver would send beyond the range is not waited for, since the file may
-    /// have grown meanwhile.
-    fn complete(&mut self) {
+    /// Ends well.
+    fn complete(&mut self) -> Poll<Option<Result<Bytes>>> {
         self.stream = None;
         self.measure.succeed();
+        Poll::Ready(None)
     }
 
     fn fail(&mut self, error: Error) -> Poll<Option<Result<Bytes>>> {
@@ -75,24 +71,25 @@ impl Stream for Held {
         let Some(stream) = &mut this.stream else { return Poll::Ready(None) };
         match this.measure.step(|| stream.as_mut().poll_next(cx)) {
             Poll::Pending => Poll::Pending,
+            Poll::Ready(None) if this.remaining == 0 => this.complete(),
             Poll::Ready(None) => {
                 let error = this.ended_early();
                 this.fail(error)
             }
+            // An error after the last byte counts: a driver learns a wrong checksum only then.
             Poll::Ready(Some(Err(error))) => this.fail(error),
             Poll::Ready(Some(Ok(chunk))) if chunk.is_empty() => {
                 // Passed over, but not in a loop here: a driver that sends nothing else would keep the thread.
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
+            // More than was asked for: the file may have grown, or the driver leaves the end of a range to `base`.
+            Poll::Ready(Some(Ok(_))) if this.remaining == 0 => this.complete(),
             Poll::Ready(Some(Ok(mut chunk))) => {
                 let wanted = usize::try_from(this.remaining).unwrap_or(usize::MAX);
                 chunk.truncate(wanted);
                 this.remaining -= chunk.len() as u64;
                 this.measure.add_bytes(chunk.len() as u64);
-                if this.remaining == 0 {
-                    this.complete();
-                }
                 Poll::Ready(Some(Ok(chunk)))
             }
         }
