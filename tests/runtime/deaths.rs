@@ -143,8 +143,8 @@ async fn operations_that_are_dropped_half_way_leave_the_instance_alive() {
     let driver = driver.unwrap();
     driver.put_content(&path("/kept"), Bytes::from_static(b"kept")).await.unwrap();
     for _ in 0..50 {
-        let stat = driver.stat(&path("/kept"));
-        assert!(tokio::time::timeout(Duration::from_millis(2), stat).await.is_err());
+        let kept = path("/kept");
+        assert!(tokio::time::timeout(Duration::from_millis(2), driver.stat(&kept)).await.is_err());
         let mut reader = driver.reader(&path("/pattern-9000000"), Default::default()).await.unwrap();
         futures::StreamExt::next(&mut reader).await.unwrap().unwrap();
         drop(reader);

@@ -171,6 +171,9 @@ impl fmt::Display for Operation {
 /// let error = Error::new(ErrorKind::Unavailable, "connection reset").with_driver("s3aws")
 ///     .with_operation(Operation::Stat).with_path(&path);
 /// assert_eq!(error.to_string(), "s3aws: stat /a: unavailable: connection reset");
+///
+/// let error = Error::new(ErrorKind::AccessDenied, "no such key").with_driver("s3aws").with_operation(Operation::Open);
+/// assert_eq!(error.to_string(), "s3aws: open: access-denied: no such key");
 /// # Ok::<(), Error>(())
 /// ```
 pub struct Error(Box<Inner>);
@@ -296,14 +299,13 @@ impl fmt::Display for Error {
                 detail = "";
             }
             kind => {
-                if let Some(operation) = operation {
-                    write!(f, "{operation} ")?;
+                match (operation, path) {
+                    (Some(operation), "") => write!(f, "{operation}: ")?,
+                    (Some(operation), path) => write!(f, "{operation} {path}: ")?,
+                    (None, "") => {}
+                    (None, path) => write!(f, "{path}: ")?,
                 }
-                if !path.is_empty() {
-                    write!(f, "{path}")?;
-                }
-                let separator = if operation.is_some() || !path.is_empty() { ": " } else { "" };
-                write!(f, "{}{}", separator.trim_start_matches(' '), kind.name())?;
+                f.write_str(kind.name())?;
                 if let ErrorKind::LimitExceeded { limit } = kind {
                     write!(f, " ({limit})")?;
                 }
