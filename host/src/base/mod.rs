@@ -14,6 +14,8 @@
 //! 5. `stamp.rs`: puts driver, operation and path on errors that lack them, those in streams included.
 
 mod checks;
+#[cfg(any(feature = "filesystem", feature = "wasm"))]
+pub(crate) mod file_stream;
 mod limit;
 mod listing;
 mod measure;

@@ -63,7 +63,8 @@ async fn operations(cx: &Context, seed: u64) -> Outcome {
                 let deleted = cx.driver().delete(&cx.path(top)?).await.is_ok();
                 let before = model.len();
                 model.retain(|name, _| name.split('/').next() != Some(top));
-                ensure!(deleted == (model.len() < before), "step {step}: delete of {top}: succeeded is {deleted}");
+                // A directory that was left behind empty may be there to be deleted, or not.
+                ensure!(deleted || model.len() == before, "step {step}: delete of {top}, with files below it, failed");
                 format!("delete {top}")
             }
         };
