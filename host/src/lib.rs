@@ -55,3 +55,8 @@ pub mod drivers;
 pub mod factory;
 #[cfg(feature = "wasm")]
 pub mod runtime;
+
+/// The README's example of embedding, compiled and run with the documentation's own.
+#[cfg(all(doctest, feature = "wasm"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;

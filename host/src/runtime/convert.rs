@@ -98,6 +98,9 @@ fn shorten(text: &str) -> &str {
     &text[..text.floor_char_boundary(100)]
 }
 
+/// The years 1 to 9999: what HTTP dates and most that print a moment can hold.
+const MOMENTS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
+
 fn modified(moment: Option<super::bindings::wharf::storage::types::Timestamp>) -> Result<Option<SystemTime>> {
     let Some(moment) = moment else { return Ok(None) };
     let seconds = Duration::from_secs(moment.seconds.unsigned_abs());
@@ -107,7 +110,7 @@ fn modified(moment: Option<super::bindings::wharf::storage::types::Timestamp>) -
         SystemTime::UNIX_EPOCH.checked_add(seconds)
     };
     whole
-        .filter(|_| moment.nanoseconds < 1_000_000_000)
+        .filter(|_| MOMENTS.contains(&moment.seconds) && moment.nanoseconds < 1_000_000_000)
         .and_then(|whole| whole.checked_add(Duration::from_nanos(moment.nanoseconds.into())))
         .map(Some)
         .ok_or_else(|| fault(format!("{} s and {} ns is no moment", moment.seconds, moment.nanoseconds)))
@@ -133,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_moment_that_does_not_exist_is_the_components_fault() {
-        for (seconds, nanoseconds) in [(i64::MAX, 0), (i64::MIN, 0), (0, 1_000_000_000)] {
+        for (seconds, nanoseconds) in [(i64::MAX, 0), (i64::MIN, 0), (253_402_300_800, 0), (0, 1_000_000_000)] {
             let error = modified(Some(Timestamp { seconds, nanoseconds })).unwrap_err();
             assert!(error.message().contains("is no moment"), "{error}");
         }
