@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt, TryStreamExt};
 
-use super::walk::Descent;
 use super::{ByteRange, Cursor, Entry, FileInfo, FileWriter, Result, StorageDriver, StoragePath, WalkStep, WriteMode};
 
-/// After this many passed-over entries a native walk is begun again behind the skipped directory: one page of the
-/// stores that list in pages, so that skipping a large directory costs one request more, not one for every page.
+/// After this many passed-over entries the walk is begun again behind the skipped directory: one page of the stores that
+/// list in pages. So skipping a large directory costs one request more, not one for every page, and skipping many small
+/// ones does not list what lies around them again for each.
 const RESTART_AFTER: usize = 1000;
 
 /// Conveniences on top of [`StorageDriver`].
@@ -68,7 +68,8 @@ pub trait StorageDriverExt: StorageDriver {
 
     /// Walks a tree in order and asks `visit` after each entry how to go on.
     ///
-    /// A skipped directory is not listed. Returns whether the walk came to its end: false after
+    /// Holds one [`walk`](StorageDriver::walk) at a time. What lies below a skipped directory is read and dropped, but
+    /// of a large one only the beginning. Returns whether the walk came to its end: false after
     /// [`WalkStep::Stop`]. To go on later, keep [`Cursor::after`] or [`Cursor::past`] of the last entry.
     ///
     /// # Errors
@@ -107,13 +108,7 @@ pub trait StorageDriverExt: StorageDriver {
         start: Option<&Cursor>,
         visit: impl AsyncFnMut(&Entry) -> Result<WalkStep>,
     ) -> impl Future<Output = Result<bool>> {
-        async move {
-            if self.capabilities().native_walk {
-                walk_natively(self, path, start, visit).await
-            } else {
-                walk_listings(self, path, start, visit).await
-            }
-        }
+        walk_visiting(self, path, start, visit)
     }
 }
 
@@ -130,25 +125,9 @@ where
     Ok(())
 }
 
-async fn walk_listings<D: StorageDriver + ?Sized>(
-    driver: &D,
-    path: &StoragePath,
-    start: Option<&Cursor>,
-    mut visit: impl AsyncFnMut(&Entry) -> Result<WalkStep>,
-) -> Result<bool> {
-    let list = |path: StoragePath, after| async move { driver.list(&path, Option::as_ref(&after)).await };
-    let mut descent = Descent::begin(&list, path, start).await?;
-    while let Some(entry) = descent.next(&list).await? {
-        match visit(&entry).await? {
-            WalkStep::Continue => {}
-            WalkStep::SkipDirectory => descent.skip_directory(),
-            WalkStep::Stop => return Ok(false),
-        }
-    }
-    Ok(true)
-}
-
-async fn walk_natively<D: StorageDriver + ?Sized>(
+// One `walk`, and not a listing for each level: several streams of one driver held at a time could wait for each other
+// behind a limit on how many there may be.
+async fn walk_visiting<D: StorageDriver + ?Sized>(
     driver: &D,
     path: &StoragePath,
     start: Option<&Cursor>,
@@ -161,6 +140,8 @@ async fn walk_natively<D: StorageDriver + ?Sized>(
         if let Some(skipped) = skipping.as_ref().filter(|skipped| skipped.path.contains(&entry.path)) {
             passed_over += 1;
             if passed_over == RESTART_AFTER {
+                // First the old one, for the same reason.
+                drop(entries);
                 entries = driver.walk(path, Some(&Cursor::past(skipped))).await?;
                 passed_over = 0;
             }

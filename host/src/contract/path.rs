@@ -187,3 +187,20 @@ impl Borrow<str> for StoragePath {
         &self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What Distribution's suite takes for invalid, and what its expression wrongly lets through.
+    #[test]
+    fn what_is_outside_the_grammar_cannot_be_written_down() {
+        let distribution = ["", "abc", "123.abc", "//bcd", "/abc_123/"];
+        let climbing = ["/.", "/..", "/a/../b", "/./a", "/a/.."];
+        let others = ["/a b", "/a\\b", "/a\n", "/a%2e", "/\u{e4}", "/a:b", "/a//b", "/*", "/~", "/a\0"];
+        for text in distribution.into_iter().chain(climbing).chain(others) {
+            let error = StoragePath::parse(text).expect_err(text);
+            assert_eq!((error.kind(), error.path()), (&ErrorKind::InvalidPath, Some(text)));
+        }
+    }
+}

@@ -40,7 +40,7 @@ where
 }
 
 /// A depth-first walk: the listings that are open, from the walk's own directory down.
-pub(super) struct Descent {
+struct Descent {
     open: Vec<EntryStream>,
     /// The directory that was returned last: entered when the next entry is asked for.
     entering: Option<StoragePath>,
@@ -48,7 +48,7 @@ pub(super) struct Descent {
 
 impl Descent {
     /// Opens the listings down to where the walk begins.
-    pub(super) async fn begin<L, F>(list: &L, path: &StoragePath, start: Option<&Cursor>) -> Result<Self>
+    async fn begin<L, F>(list: &L, path: &StoragePath, start: Option<&Cursor>) -> Result<Self>
     where
         L: Fn(StoragePath, Option<Position>) -> F,
         F: Future<Output = Result<EntryStream>>,
@@ -102,7 +102,7 @@ impl Descent {
     }
 
     /// Returns the next entry in the order of the walk.
-    pub(super) async fn next<L, F>(&mut self, list: &L) -> Result<Option<Entry>>
+    async fn next<L, F>(&mut self, list: &L) -> Result<Option<Entry>>
     where
         L: Fn(StoragePath, Option<Position>) -> F,
         F: Future<Output = Result<EntryStream>>,
@@ -124,10 +124,5 @@ impl Descent {
             }
         }
         Ok(None)
-    }
-
-    /// Does not enter the directory that was returned last.
-    pub(super) fn skip_directory(&mut self) {
-        self.entering = None;
     }
 }

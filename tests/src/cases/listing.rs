@@ -19,6 +19,7 @@ pub(super) fn cases() -> Vec<Case> {
         case!(list_tells_sizes, "sizes that a listing tells are the files'"),
         case!(list_of_missing, "list of a missing directory is path-not-found"),
         case!(list_of_a_file, "list of a file is path-not-found"),
+        case!(emptied_directory, "a directory whose last file was deleted is not found or empty"),
         case!(list_of_the_root, "list of the root succeeds and holds what is there"),
         case!(list_hides_temporaries, "list shows no temporaries of put and of committed uploads"),
     ]
@@ -98,6 +99,30 @@ async fn list_of_missing(cx: Context) -> Outcome {
 async fn list_of_a_file(cx: Context) -> Outcome {
     let path = cx.put("file", "x").await?;
     expect_kind("list of a file", cx.driver().list(&path, None).await.map(|_| ()), "path-not-found")
+}
+
+async fn emptied_directory(cx: Context) -> Outcome {
+    let file = cx.put("d/e/file", "x").await?;
+    cx.put("other", "x").await?;
+    cx.driver().delete(&file).await?;
+    for name in ["d/e", "d"] {
+        let path = cx.path(name)?;
+        match cx.driver().stat(&path).await {
+            Ok(info) => ensure!(info.is_dir && info.size == 0, "stat of an emptied directory: got {info:?}"),
+            Err(error) => expect_kind("stat of an emptied directory", Err::<(), _>(error), "path-not-found")?,
+        }
+        match cx.driver().list(&path, None).await {
+            Ok(entries) => {
+                let entries: Vec<_> = futures::TryStreamExt::try_collect(entries).await?;
+                let names = cx.names(&entries);
+                ensure!(names.iter().all(|name| name == "d/e/"), "list of the emptied {name}: got {names:?}");
+            }
+            Err(error) => expect_kind("list of an emptied directory", Err::<(), _>(error), "path-not-found")?,
+        }
+    }
+    // It does not keep its place from being used.
+    cx.put("d/e/file", "again").await?;
+    cx.expect_content(&file, b"again").await
 }
 
 async fn list_of_the_root(cx: Context) -> Outcome {

@@ -11,6 +11,8 @@ pub(super) fn cases() -> Vec<Case> {
         case!(move_of_missing, "a move of a missing file is path-not-found and changes nothing"),
         case!(move_of_a_directory, "a move of a directory is path-not-found and changes nothing"),
         case!(move_onto_itself, "a move onto itself changes nothing").by_base(),
+        case!(move_of_missing_onto_itself, "a move of a missing file onto itself is path-not-found").by_base(),
+        case!(move_where_a_directory_is, "a move to where a directory is: invalid-path or accepted, never damage"),
     ]
 }
 
@@ -47,6 +49,24 @@ async fn move_of_a_directory(cx: Context) -> Outcome {
     let result = cx.driver().move_file(&cx.path("directory")?, &destination).await;
     expect_kind("move of a directory", result, "path-not-found")?;
     cx.expect_missing(&destination, "a refused move to it").await?;
+    cx.expect_content(&inner, b"kept").await
+}
+
+async fn move_of_missing_onto_itself(cx: Context) -> Outcome {
+    let path = cx.path("missing")?;
+    expect_kind("move of a missing file onto itself", cx.driver().move_file(&path, &path).await, "path-not-found")
+}
+
+async fn move_where_a_directory_is(cx: Context) -> Outcome {
+    let (source, inner) = (cx.put("source", "moved").await?, cx.put("directory/file", "kept").await?);
+    let destination = cx.path("directory")?;
+    match cx.driver().move_file(&source, &destination).await {
+        Ok(()) => cx.expect_content(&destination, b"moved").await?,
+        Err(error) => {
+            expect_kind("move to where a directory is", Err::<(), _>(error), "invalid-path")?;
+            cx.expect_content(&source, b"moved").await?;
+        }
+    }
     cx.expect_content(&inner, b"kept").await
 }
 

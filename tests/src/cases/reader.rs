@@ -1,7 +1,7 @@
 //! `reader`.
 
 use futures::StreamExt;
-use wharf::contract::ByteRange;
+use wharf::contract::{ByteRange, WriteMode};
 
 use super::{Case, case};
 use crate::context::{ensure, expect_kind, pattern, read, same_bytes};
@@ -115,14 +115,27 @@ async fn reader_dropped_half_way(cx: Context) -> Outcome {
 }
 
 async fn readers_at_once(cx: Context) -> Outcome {
-    let content = pattern(1, 8 << 20);
-    let path = cx.put("file", content.clone()).await?;
-    let reads = (0..10u64).map(|index| {
+    const SIZE: usize = 64 << 20;
+    let path = cx.path("file")?;
+    let content = pattern(1, SIZE);
+    let mut writer = cx.driver().writer(&path, WriteMode::New).await?;
+    for at in (0..SIZE).step_by(1 << 20) {
+        writer.write(content.slice(at..at + (1 << 20))).await?;
+    }
+    writer.commit().await?;
+    let reads = (0..10usize).map(|index| {
         let (cx, path, content) = (cx.clone(), path.clone(), content.clone());
         async move {
-            let offset = index * 700_001;
-            let got = read(cx.driver(), &path, ByteRange::from(offset)).await?;
-            same_bytes(&format!("reading from {offset} beside other readers"), &got, &content[offset as usize..])
+            let mut at = index * 6_000_001;
+            let mut reader = cx.driver().reader(&path, ByteRange::from(at as u64)).await?;
+            while let Some(chunk) = reader.next().await {
+                let chunk = chunk?;
+                let right = content.get(at..at + chunk.len()).is_some_and(|expected| expected == chunk);
+                ensure!(right, "beside other readers, the {} bytes from {at} on are others", chunk.len());
+                at += chunk.len();
+            }
+            ensure!(at == SIZE, "beside other readers, one ended cleanly after {at} of {SIZE} bytes");
+            Ok(())
         }
     });
     futures::future::try_join_all(reads).await.map(|_| ())

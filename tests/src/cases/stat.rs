@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wharf::contract::StoragePath;
+use wharf::contract::{StoragePath, WriteMode};
 
 use super::{Case, case};
 use crate::context::{ensure, expect_kind, pattern};
@@ -73,8 +73,12 @@ async fn modified_grows(cx: Context) -> Outcome {
     // Object stores tell whole seconds.
     tokio::time::sleep(Duration::from_millis(1100)).await;
     cx.put("file", "two").await?;
-    let after = cx.driver().stat(&path).await?.modified;
-    ensure!(after.is_some_and(|after| after > before), "modified after a change: {before:?} became {after:?}");
+    let put = cx.driver().stat(&path).await?.modified;
+    ensure!(put.is_some_and(|put| put > before), "modified after a put: {before:?} became {put:?}");
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    cx.write(&path, WriteMode::New, "three").await?.commit().await?;
+    let committed = cx.driver().stat(&path).await?.modified;
+    ensure!(committed > put, "modified after a commit: {put:?} became {committed:?}");
     Ok(())
 }
 

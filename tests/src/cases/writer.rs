@@ -24,6 +24,9 @@ pub(super) fn cases() -> Vec<Case> {
         case!(append_by_another_instance, "an upload is continued by another instance").needs(&["resumable"]),
         case!(append_without_resumable, "append without resumable is unsupported").unless("resumable"),
         case!(writer_below_new_directories, "a writer needs no directory"),
+        case!(commit_where_a_directory_is, "a writer where a directory is: invalid-path or accepted, never damage"),
+        case!(two_continue_one_upload, "of two that continue one upload, none damages what was stored before")
+            .needs(&["resumable"]),
         case!(writer_dropped_half_way, "a dropped writer counts as closed: old content, nothing or a prefix"),
         case!(long_stream, "a stream of 5 GiB goes through, and its size is right").long(),
     ]
@@ -113,7 +116,49 @@ async fn append_after_closing_empty(cx: Context) -> Outcome {
 async fn append_to_an_empty_file(cx: Context) -> Outcome {
     let path = cx.put("file", "").await?;
     cx.write(&path, WriteMode::Append, "content").await?.commit().await?;
-    cx.expect_content(&path, b"content").await
+    cx.expect_content(&path, b"content").await?;
+    let committed = cx.path("committed")?;
+    cx.write(&committed, WriteMode::New, "").await?.commit().await?;
+    cx.write(&committed, WriteMode::Append, "content").await?.commit().await?;
+    cx.expect_content(&committed, b"content").await
+}
+
+async fn commit_where_a_directory_is(cx: Context) -> Outcome {
+    let kept = cx.put("directory/file", "kept").await?;
+    let path = cx.path("directory")?;
+    let committed = async {
+        let mut writer = cx.driver().writer(&path, WriteMode::New).await?;
+        writer.write(Bytes::from_static(b"new")).await?;
+        writer.commit().await
+    };
+    match committed.await {
+        Ok(_) => cx.expect_content(&path, b"new").await?,
+        Err(error) => expect_kind(&format!("a writer at the directory {path}"), Err::<(), _>(error), "invalid-path")?,
+    }
+    cx.expect_content(&kept, b"kept").await
+}
+
+async fn two_continue_one_upload(cx: Context) -> Outcome {
+    let path = cx.path("file")?;
+    cx.write(&path, WriteMode::New, "one,").await?.close().await?;
+    let first = cx.driver().writer(&path, WriteMode::Append).await;
+    let second = cx.another().await?.writer(&path, WriteMode::Append).await;
+    ensure!(first.is_ok() || second.is_ok(), "of two that continue one upload, both were refused");
+    for (writer, content) in [(first, "first"), (second, "second")] {
+        // Any step may fail, when the driver detects it.
+        let Ok(mut writer) = writer else { continue };
+        let _ = match writer.write(Bytes::from_static(content.as_bytes())).await {
+            Ok(()) => writer.commit().await,
+            Err(_) => writer.close().await,
+        };
+    }
+    match cx.driver().get_content(&path).await {
+        Ok(got) => {
+            ensure!(got.starts_with(b"one,"), "after two continued an upload of \"one,\", the path reads {got:?}")
+        }
+        Err(error) => expect_kind("get-content after two continued an upload", Err::<(), _>(error), "path-not-found")?,
+    }
+    Ok(())
 }
 
 async fn append_to_content(cx: Context) -> Outcome {

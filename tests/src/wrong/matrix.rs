@@ -9,11 +9,15 @@ use futures::{StreamExt, stream};
 use serde::Serialize;
 use wharf::contract::{Result, StorageDriver};
 
+use super::redeclared::Redeclared;
 use super::{Fault, Wrong};
-use crate::{Report, Selection, Subject, Verdict, run};
+use crate::{Case, Cost, Report, Selection, Subject, Verdict, all_cases, run};
 
 /// Makes a right driver, behind `base`, on a new and empty store.
 pub type MakeDriver = Arc<dyn Fn() -> Arc<dyn StorageDriver> + Send + Sync>;
+
+/// How many wrong drivers a line of the table names; the JSON has all.
+const SHOWN: usize = 4;
 
 /// One wrong driver's row.
 #[derive(Clone, Debug, Serialize)]
@@ -28,8 +32,8 @@ pub struct Row {
     pub caught: bool,
     /// Why the case did not fail, or how it failed.
     pub reason: Option<String>,
-    /// How many other cases failed too.
-    pub others: usize,
+    /// The other cases that failed too.
+    pub others: Vec<&'static str>,
 }
 
 /// The matrix of wrong driver by case, and the right driver's report.
@@ -37,6 +41,8 @@ pub struct Row {
 pub struct Matrix {
     /// The run of the right driver, which must pass every case that a fault breaks.
     pub right: Report,
+    /// The run of a right driver that declares other capabilities, for the cases that ask for them.
+    pub right_redeclared: Report,
     /// One row a wrong driver.
     pub rows: Vec<Row>,
 }
@@ -50,19 +56,31 @@ impl Matrix {
     pub async fn run(make: MakeDriver, concurrency: usize) -> Result<Matrix> {
         let selection =
             Selection { heavy: false, concurrency: 8, timeout: Duration::from_secs(20), ..Selection::default() };
-        let right = run(Arc::new(WrongSubject::new(make.clone(), None)), &selection).await?;
+        let whole = Selection { heavy: true, ..selection.clone() };
+        let right = run(Arc::new(WrongSubject::new(make.clone(), None)), &whole).await?;
+        let redeclared: MakeDriver = {
+            let make = make.clone();
+            Arc::new(move || Arc::new(Redeclared(make())))
+        };
+        let right_redeclared = run(Arc::new(WrongSubject::new(redeclared, None)), &selection).await?;
         let rows: Vec<Result<Row>> = stream::iter(Fault::ALL.iter().copied())
             .map(|fault| {
-                let (make, selection) = (make.clone(), &selection);
+                let make = make.clone();
+                // A heavy case is run only on the drivers that it is there to catch.
+                let is_heavy = all_cases().iter().any(|case| case.name == fault.breaks() && case.cost != Cost::Small);
+                let mut selection = selection.clone();
+                if is_heavy {
+                    selection = Selection { filter: Some(fault.breaks().to_owned()), heavy: true, ..selection };
+                }
                 async move {
-                    let report = run(Arc::new(WrongSubject::new(make, Some(fault))), selection).await?;
+                    let report = run(Arc::new(WrongSubject::new(make, Some(fault))), &selection).await?;
                     Ok(row(fault, &report))
                 }
             })
             .buffered(concurrency.max(1))
             .collect()
             .await;
-        Ok(Matrix { right, rows: rows.into_iter().collect::<Result<_>>()? })
+        Ok(Matrix { right, right_redeclared, rows: rows.into_iter().collect::<Result<_>>()? })
     }
 
     /// Returns what is wrong with the suite: wrong drivers that were not caught, and named cases that the right driver
@@ -74,14 +92,32 @@ impl Matrix {
                 let reason = row.reason.as_deref().unwrap_or("it passed");
                 faults.push(format!("{:?} was not caught by {}: {reason}", row.fault, row.breaks));
             }
-            let right = self.right.cases.iter().find(|case| case.case == row.breaks);
-            // The wrong driver alone declares that it redirects, so the right one does not run that case.
-            let needs_redirect = row.fault == Fault::RedirectsNowhere;
-            if !needs_redirect && right.is_none_or(|case| case.outcome != Verdict::Passed) {
-                faults.push(format!("the right driver does not pass {}: {:?}", row.breaks, right));
+            let mut right = [&self.right, &self.right_redeclared].into_iter().flat_map(|report| &report.cases);
+            if !right.any(|case| case.case == row.breaks && case.outcome == Verdict::Passed) {
+                faults.push(format!("no right driver passes {}", row.breaks));
             }
         }
+        // That some driver which breaks everything fails a case too says little: each must be there to catch one.
+        for case in all_cases().iter().filter(|case| case.cost != Cost::Long) {
+            if !self.rows.iter().any(|row| row.breaks == case.name) {
+                faults.push(format!("no wrong driver breaks the promise of {}", case.name));
+            }
+        }
+        let right = self.right.cases.iter().chain(&self.right_redeclared.cases);
+        faults.extend(right.filter(|case| case.outcome == Verdict::Failed).map(|case| {
+            format!("the right driver fails {}: {}", case.case, case.reason.as_deref().unwrap_or("without a reason"))
+        }));
         faults
+    }
+
+    /// Returns for each case the wrong drivers that fail it: first those whose promise it names.
+    pub fn by_case(&self) -> Vec<(Case, Vec<Fault>)> {
+        let caught_by = |case: &Case| {
+            let named = self.rows.iter().filter(|row| row.caught && row.breaks == case.name);
+            let others = self.rows.iter().filter(|row| row.others.contains(&case.name));
+            named.chain(others).map(|row| row.fault).collect()
+        };
+        all_cases().into_iter().map(|case| (case.clone(), caught_by(&case))).collect()
     }
 }
 
@@ -92,7 +128,12 @@ fn row(fault: Fault, report: &Report) -> Row {
         None => Some("there is no such case".to_owned()),
         Some(case) => case.reason.clone(),
     };
-    let others = report.count(Verdict::Failed) - usize::from(caught);
+    let others = report
+        .cases
+        .iter()
+        .filter(|case| case.outcome == Verdict::Failed && case.case != fault.breaks())
+        .map(|case| case.case)
+        .collect();
     Row { fault, what: fault.what(), breaks: fault.breaks(), caught, reason, others }
 }
 
@@ -101,15 +142,27 @@ impl fmt::Display for Matrix {
         writeln!(f, "{:<30}{:<32}{:<12}others failed", "wrong driver", "case", "outcome")?;
         for row in &self.rows {
             let outcome = if row.caught { "failed" } else { "NOT CAUGHT" };
-            writeln!(f, "{:<30}{:<32}{outcome:<12}{:>3}", format!("{:?}", row.fault), row.breaks, row.others)?;
+            writeln!(f, "{:<30}{:<32}{outcome:<12}{:>3}", format!("{:?}", row.fault), row.breaks, row.others.len())?;
+        }
+        writeln!(f, "\n{:<32}wrong drivers that fail it", "case")?;
+        for (case, caught) in self.by_case() {
+            let names: Vec<_> = caught.iter().take(SHOWN).map(|fault| format!("{fault:?}")).collect();
+            let more = match caught.len().saturating_sub(SHOWN) {
+                0 => String::new(),
+                more => format!(", and {more} more"),
+            };
+            writeln!(f, "{:<32}{}{more}", case.name, names.join(", "))?;
         }
         let caught = self.rows.iter().filter(|row| row.caught).count();
         write!(
             f,
-            "{caught} of {} wrong drivers caught; the right driver: {} passed, {} failed",
+            "{caught} of {} wrong drivers caught; the right driver: {} passed, {} failed; the right driver that declares \
+             other capabilities: {} passed, {} failed",
             self.rows.len(),
             self.right.count(Verdict::Passed),
-            self.right.count(Verdict::Failed)
+            self.right.count(Verdict::Failed),
+            self.right_redeclared.count(Verdict::Passed),
+            self.right_redeclared.count(Verdict::Failed)
         )
     }
 }

@@ -5,9 +5,12 @@
 
 mod fault;
 mod matrix;
+mod redeclared;
+mod state;
 mod writer;
 
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -15,9 +18,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use wharf::contract::{
-    ByteRange, Capabilities, Cursor, Entry, EntryStream, Error, ErrorKind, FileInfo, FileWriter, Position, Reader,
-    RedirectRequest, Result, StorageDriver, StoragePath, WriteMode,
+    ByteRange, Capabilities, Cursor, Entry, EntryStream, Error, ErrorKind, FileInfo, FileWriter, MAX_CONTENT, Position,
+    Reader, RedirectRequest, Result, StorageDriver, StorageDriverExt, StoragePath, WriteMode,
 };
+
+use state::State;
 
 pub use fault::Fault;
 pub use matrix::{MakeDriver, Matrix, Row};
@@ -26,16 +31,21 @@ pub use matrix::{MakeDriver, Matrix, Row};
 pub struct Wrong {
     inner: Arc<dyn StorageDriver>,
     fault: Fault,
+    state: Arc<State>,
 }
 
 impl Wrong {
     /// Wraps a driver, which should be behind `base`.
     pub fn new(inner: Arc<dyn StorageDriver>, fault: Fault) -> Self {
-        Wrong { inner, fault }
+        Wrong { inner, fault, state: Arc::default() }
     }
 
     async fn entries(&self, path: &StoragePath, after: Option<&Position>) -> Result<Vec<Entry>> {
         self.inner.list(path, after).await?.try_collect().await
+    }
+
+    async fn is_directory(&self, path: &StoragePath) -> bool {
+        self.inner.stat(path).await.is_ok_and(|info| info.is_dir)
     }
 
     /// Spoils what a listing of `path` returned.
@@ -49,6 +59,8 @@ impl Wrong {
             Fault::ListUnordered => entries.reverse(),
             Fault::ListOrdersDirectoriesAsFiles => entries.sort_by(|a, b| a.path.as_str().cmp(b.path.as_str())),
             Fault::ListLosesSecondPage => entries.truncate(40),
+            Fault::ListLosesTheTenthPage => entries.truncate(9000),
+            Fault::RootListIsEmpty if path.is_root() => entries.clear(),
             Fault::ListLosesPrefixes => {
                 let names: Vec<_> = entries.iter().map(|entry| entry.path.to_string()).collect();
                 entries.retain(|entry| {
@@ -137,6 +149,8 @@ impl StorageDriver for Wrong {
         match self.fault {
             Fault::RedirectsNowhere => capabilities.redirect = true,
             Fault::UploadsHidden => capabilities.uploads = true,
+            Fault::UploadsUndeclared => capabilities.uploads = false,
+            Fault::AppendUndeclared => capabilities.resumable = false,
             _ => {}
         }
         capabilities
@@ -147,6 +161,10 @@ impl StorageDriver for Wrong {
         match self.fault {
             Fault::GetLosesTheLastByte => content.map(|content| content.slice(..content.len().saturating_sub(1))),
             Fault::GetMissingIsEmpty => content.or_else(|_| Ok(Bytes::new())),
+            Fault::GetOfADirectoryIsEmpty if self.is_directory(path).await => Ok(Bytes::new()),
+            Fault::GetCutsAtTheLimit if content.is_err() => {
+                self.inner.read_range(path, ByteRange::new(0, MAX_CONTENT)).await
+            }
             Fault::GetCleansText => content.map(|content| String::from_utf8_lossy(&content).into_owned().into()),
             _ => content,
         }
@@ -177,6 +195,25 @@ impl StorageDriver for Wrong {
             }
             Fault::PutKeepsTheFirst if self.inner.get_content(path).await.is_ok() => Ok(()),
             Fault::PutOfNothingIsForgotten if content.is_empty() => Ok(()),
+            Fault::PutOfADeletedPathIsForgotten if self.state.knows(path) => Ok(()),
+            Fault::PutHasASmallerLimit if content.len() as u64 > MAX_CONTENT / 2 => {
+                Err(Error::new(ErrorKind::TooLarge, "8 MiB is the most"))
+            }
+            Fault::PutCutsAtTheLimit => {
+                let limit = content.len().min(MAX_CONTENT as usize);
+                self.inner.put_content(path, content.slice(..limit)).await
+            }
+            Fault::PutRefusesTrailingDots if path.components().any(|name| name.ends_with('.')) => {
+                Err(Error::invalid_path(path, "a name ends in a dot"))
+            }
+            Fault::PutRefusesReservedNames if path.file_name() == Some("CON") => {
+                Err(Error::invalid_path(path, "a reserved name"))
+            }
+            Fault::PutCutsLongNames => {
+                let name = path.file_name().unwrap_or_default();
+                let cut = path.parent().unwrap_or_else(StoragePath::root).join(&name[..name.len().min(128)])?;
+                self.inner.put_content(&cut, content).await
+            }
             Fault::PutBelowAFileDeletesIt => {
                 if let Some(parent) = path.parent().filter(|parent| !parent.is_root())
                     && self.inner.get_content(&parent).await.is_ok()
@@ -218,6 +255,7 @@ impl StorageDriver for Wrong {
                 Ok(empty(0))
             }
             (Fault::ReaderOfMissingIsEmpty, Err(error)) if error.is_path_not_found() => Ok(empty(0)),
+            (Fault::ReaderOfADirectoryIsEmpty, Err(_)) if self.is_directory(path).await => Ok(empty(0)),
             (_, result) => result,
         };
         let (info, bytes) = self.spoil(result)?.into_parts();
@@ -236,6 +274,25 @@ impl StorageDriver for Wrong {
                 content.truncate(keep);
                 Ok(Reader::new(info, stream::once(async { Ok(content.into()) }).boxed()))
             }
+            Fault::DroppedReadersLeak => {
+                // Given back only by a stream that came to its end.
+                let mut taken = Some(ManuallyDrop::new(self.state.take(10)?));
+                let bytes = bytes.map(Some).chain(stream::once(async { None })).filter_map(move |chunk| {
+                    if chunk.is_none() {
+                        drop(taken.take().map(ManuallyDrop::into_inner));
+                    }
+                    std::future::ready(chunk)
+                });
+                Ok(Reader::new(info, bytes.boxed()))
+            }
+            Fault::OneReaderAtATime => {
+                let taken = self.state.take(1)?;
+                tokio::task::yield_now().await;
+                let bytes = bytes.inspect(move |_| {
+                    let _ = &taken;
+                });
+                Ok(Reader::new(info, bytes.boxed()))
+            }
             Fault::ReaderTellsTheRangesSize => {
                 let size = range.count_in(info.size).unwrap_or(0);
                 Ok(Reader::new(FileInfo { size, ..info }, bytes))
@@ -245,7 +302,7 @@ impl StorageDriver for Wrong {
     }
 
     async fn writer(&self, path: &StoragePath, mode: WriteMode) -> Result<Box<dyn FileWriter>> {
-        writer::open(self.inner.clone(), self.fault, path, mode).await
+        writer::open(self.inner.clone(), self.fault, self.state.clone(), path, mode).await
     }
 
     async fn stat(&self, path: &StoragePath) -> Result<FileInfo> {
@@ -253,6 +310,7 @@ impl StorageDriver for Wrong {
             Fault::EmptyRootIsMissing if path.is_root() && self.entries(path, None).await?.is_empty() => {
                 Err(Error::path_not_found(path))
             }
+            Fault::RootIsMissing if path.is_root() => Err(Error::path_not_found(path)),
             Fault::StatFindsPrefixes => match (self.inner.stat(path).await, path.parent()) {
                 (Err(error), Some(parent)) => {
                     let siblings = self.entries(&parent, None).await.unwrap_or_default();
@@ -271,6 +329,15 @@ impl StorageDriver for Wrong {
         let start = if self.fault == Fault::ListIgnoresTheStart { None } else { start_after };
         let entries = match self.spoil(self.entries(path, start).await) {
             Err(error) if self.fault == Fault::ListOfMissingIsEmpty && error.is_path_not_found() => Vec::new(),
+            Err(_) if self.fault == Fault::ListOfAFileIsEmpty && self.inner.get_content(path).await.is_ok() => {
+                Vec::new()
+            }
+            Err(error) if self.fault == Fault::EmptiedDirectoryShowsGhosts && error.is_path_not_found() => {
+                match self.state.known_below(path) {
+                    Some(ghost) => vec![Entry { is_dir: false, ..Entry::directory(ghost) }],
+                    None => return Err(error),
+                }
+            }
             Err(error) => return Err(error),
             Ok(entries) => entries,
         };
@@ -283,12 +350,23 @@ impl StorageDriver for Wrong {
     async fn walk(&self, path: &StoragePath, start: Option<&Cursor>) -> Result<EntryStream> {
         let mut entries: Vec<Entry> = match self.spoil(self.inner.walk(path, start).await) {
             Err(error) if self.fault == Fault::WalkOfMissingIsEmpty && error.is_path_not_found() => Vec::new(),
+            Err(_) if self.fault == Fault::WalkOfAFileIsEmpty && self.inner.get_content(path).await.is_ok() => {
+                Vec::new()
+            }
             Err(error) => return Err(error),
             Ok(entries) => entries.try_collect().await?,
         };
         match self.fault {
             Fault::WalkByLevels => entries.sort_by_key(|entry| entry.path.components().count()),
             Fault::WalkLosesDirectories => entries.retain(|entry| !entry.is_dir),
+            Fault::WalkTellsFilesOnly => entries.iter_mut().for_each(|entry| entry.is_dir = false),
+            Fault::WalkStartIncluded => {
+                if let Some(cursor) = start {
+                    let all: Vec<Entry> = self.inner.walk(path, None).await?.try_collect().await?;
+                    let own = all.into_iter().filter(|entry| entry.position() == cursor.after);
+                    entries.splice(0..0, own);
+                }
+            }
             Fault::WalkCursorOffByOne if start.is_some() && !entries.is_empty() => {
                 entries.remove(0);
             }
@@ -317,6 +395,13 @@ impl StorageDriver for Wrong {
                 self.inner.delete(source).await
             }
             Fault::MoveTakesDirectories if self.inner.stat(source).await.is_ok_and(|info| info.is_dir) => Ok(()),
+            Fault::MoveOntoItselfAlwaysSucceeds if source == destination => Ok(()),
+            Fault::MoveOnADirectoryDeletesIt => {
+                if self.is_directory(destination).await {
+                    self.inner.delete(destination).await?;
+                }
+                self.inner.move_file(source, destination).await
+            }
             Fault::MoveOntoItselfDeletes if source == destination => self.inner.delete(source).await,
             _ => self.spoil(self.inner.move_file(source, destination).await),
         }
@@ -351,6 +436,19 @@ impl StorageDriver for Wrong {
                 Err(error) if error.is_path_not_found() => Ok(()),
                 result => result,
             },
+            Fault::DeleteOfTheRootSucceeds if path.is_root() => Ok(()),
+            Fault::DeleteLeavesUploads => {
+                if !self.is_directory(path).await {
+                    return self.inner.delete(path).await;
+                }
+                let below: Vec<Entry> = self.inner.walk(path, None).await?.try_collect().await?;
+                let files: Vec<_> = below.into_iter().filter(|entry| !entry.is_dir).map(|entry| entry.path).collect();
+                self.inner.delete_files(&files).await
+            }
+            Fault::PutOfADeletedPathIsForgotten | Fault::EmptiedDirectoryShowsGhosts => {
+                self.state.remember(path);
+                self.inner.delete(path).await
+            }
             Fault::DeleteDoesNothing => self.inner.stat(path).await.map(|_| ()),
             _ => self.spoil(self.inner.delete(path).await),
         }

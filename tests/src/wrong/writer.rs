@@ -4,17 +4,38 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use wharf::contract::{FileWriter, Result, StorageDriver, StoragePath, WriteMode};
+use wharf::contract::{Error, ErrorKind, FileWriter, Result, StorageDriver, StoragePath, WriteMode};
 
 use super::Fault;
+use super::state::{State, Taken};
 
 pub(super) async fn open(
     driver: Arc<dyn StorageDriver>,
     fault: Fault,
+    state: Arc<State>,
     path: &StoragePath,
     mode: WriteMode,
 ) -> Result<Box<dyn FileWriter>> {
+    refuse(&*driver, fault, &state, path, mode).await?;
+    match fault {
+        Fault::CommitOnADirectoryDeletesIt if driver.stat(path).await.is_ok_and(|info| info.is_dir) => {
+            driver.delete(path).await?;
+        }
+        Fault::NewDeletesTheOld if mode == WriteMode::New => driver.delete_files(std::slice::from_ref(path)).await?,
+        _ => {}
+    }
     let mode = match fault {
+        Fault::AppendToContentStartsAnew if driver.get_content(path).await.is_ok_and(|old| !old.is_empty()) => {
+            WriteMode::New
+        }
+        Fault::SecondAppendStartsAnew if mode == WriteMode::Append => match driver.writer(path, mode).await {
+            Err(error) if error.kind() == &ErrorKind::Conflict => WriteMode::New,
+            Err(error) => return Err(error),
+            Ok(writer) => {
+                writer.close().await?;
+                mode
+            }
+        },
         Fault::AppendStartsAnew => {
             if mode == WriteMode::Append {
                 driver.writer(path, mode).await?.close().await?;
@@ -37,16 +58,66 @@ pub(super) async fn open(
         },
         _ => mode,
     };
+    let taken = match fault {
+        Fault::SixteenWritersAtMost => Some(state.take(16)?),
+        _ => None,
+    };
+    if taken.is_some() {
+        tokio::task::yield_now().await;
+    }
     let inner = driver.writer(path, mode).await?;
-    Ok(Box::new(WrongWriter { inner, driver, fault, path: path.clone(), written: Vec::new() }))
+    state.remember(path);
+    Ok(Box::new(WrongWriter { inner, driver, fault, state, path: path.clone(), written: Vec::new(), _taken: taken }))
+}
+
+/// Refuses what a right driver takes.
+async fn refuse(
+    driver: &dyn StorageDriver,
+    fault: Fault,
+    state: &State,
+    path: &StoragePath,
+    mode: WriteMode,
+) -> Result<()> {
+    match fault {
+        Fault::WriterNeedsDirectories => {
+            let above = path.parent().and_then(|parent| parent.parent());
+            if let Some(above) = above {
+                driver.stat(&above).await?;
+            }
+        }
+        Fault::DroppedWriterLocks if state.knows(path) => {
+            return Err(Error::new(ErrorKind::Conflict, "the path is locked"));
+        }
+        Fault::AppendToEmptyFails if mode == WriteMode::Append => {
+            if driver.stat(path).await.is_ok_and(|info| info.size == 0) {
+                return Err(Error::unsupported("nothing to append to"));
+            }
+        }
+        Fault::UploadsKnownToOneInstance if mode == WriteMode::Append && !state.knows(path) => {
+            driver.stat(path).await?;
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 struct WrongWriter {
     inner: Box<dyn FileWriter>,
     driver: Arc<dyn StorageDriver>,
     fault: Fault,
+    state: Arc<State>,
     path: StoragePath,
     written: Vec<u8>,
+    _taken: Option<Taken>,
+}
+
+impl WrongWriter {
+    /// Lets go of the path, which a dropped writer does not.
+    fn unlock(&self) {
+        if self.fault == Fault::DroppedWriterLocks {
+            self.state.forget(&self.path);
+        }
+    }
 }
 
 #[async_trait]
@@ -66,6 +137,14 @@ impl FileWriter for WrongWriter {
                 self.driver.put_content(&self.path, self.written.clone().into()).await?;
                 self.inner.write(data).await
             }
+            Fault::UploadShowsOtherBytes => {
+                self.driver.put_content(&self.path, vec![0; self.written.len()].into()).await?;
+                self.inner.write(data).await
+            }
+            Fault::WriterCutsLargeWrites => {
+                let kept = data.len().min(8 << 20);
+                self.inner.write(data.slice(..kept)).await
+            }
             Fault::ReordersChunks => {
                 let mut data = data.to_vec();
                 data.reverse();
@@ -76,6 +155,7 @@ impl FileWriter for WrongWriter {
     }
 
     async fn close(mut self: Box<Self>) -> Result<u64> {
+        self.unlock();
         match self.fault {
             Fault::CommitLosesTheTail => self.inner.write(self.written.into()).await?,
             Fault::CloseLosesTheTail => {
@@ -87,6 +167,10 @@ impl FileWriter for WrongWriter {
                 self.inner.cancel().await?;
                 return Ok(size);
             }
+            Fault::CloseOfNothingIsForgotten if self.inner.size() == 0 => {
+                self.inner.cancel().await?;
+                return Ok(0);
+            }
             Fault::CloseCommits => return self.inner.commit().await,
             _ => {}
         }
@@ -94,12 +178,18 @@ impl FileWriter for WrongWriter {
     }
 
     async fn commit(mut self: Box<Self>) -> Result<u64> {
+        self.unlock();
         match self.fault {
             Fault::CommitLosesTheTail => {
                 self.written.pop();
                 self.inner.write(self.written.into()).await?;
             }
             Fault::CloseLosesTheTail => self.inner.write(self.written.into()).await?,
+            Fault::CommitKeepsTheOld if self.driver.get_content(&self.path).await.is_ok() => {
+                let size = self.inner.size();
+                self.inner.cancel().await?;
+                return Ok(size);
+            }
             Fault::CommitOnlyCloses => return self.inner.close().await,
             Fault::CommitTellsAnotherSize => return Ok(self.inner.commit().await? + 1),
             Fault::CommitOfNothingIsForgotten if self.inner.size() == 0 => {
@@ -121,6 +211,7 @@ impl FileWriter for WrongWriter {
     }
 
     async fn cancel(self: Box<Self>) -> Result<()> {
+        self.unlock();
         match self.fault {
             Fault::CancelLeavesBytes => self.inner.commit().await.map(|_| ()),
             Fault::CancelDeletesTheOld => {

@@ -1,0 +1,54 @@
+//! What some wrong drivers remember from one operation to the next.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use wharf::contract::{Error, ErrorKind, Result, StoragePath};
+
+/// The memory of one instance.
+#[derive(Default)]
+pub(super) struct State {
+    paths: Mutex<BTreeSet<StoragePath>>,
+    in_use: AtomicUsize,
+}
+
+impl State {
+    fn paths(&self) -> MutexGuard<'_, BTreeSet<StoragePath>> {
+        self.paths.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn remember(&self, path: &StoragePath) {
+        self.paths().insert(path.clone());
+    }
+
+    pub(super) fn forget(&self, path: &StoragePath) {
+        self.paths().remove(path);
+    }
+
+    pub(super) fn knows(&self, path: &StoragePath) -> bool {
+        self.paths().contains(path)
+    }
+
+    pub(super) fn known_below(&self, directory: &StoragePath) -> Option<StoragePath> {
+        self.paths().iter().find(|path| directory.contains(path)).cloned()
+    }
+
+    /// Takes one of so many; fails when all are taken.
+    pub(super) fn take(self: &Arc<Self>, of: usize) -> Result<Taken> {
+        if self.in_use.fetch_add(1, Ordering::Relaxed) >= of {
+            self.in_use.fetch_sub(1, Ordering::Relaxed);
+            return Err(Error::new(ErrorKind::Unavailable, "all are in use"));
+        }
+        Ok(Taken(self.clone()))
+    }
+}
+
+/// One of the things that a wrong driver has too few of; given back when it is dropped.
+pub(super) struct Taken(Arc<State>);
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.0.in_use.fetch_sub(1, Ordering::Relaxed);
+    }
+}
