@@ -179,4 +179,3 @@ impl<'de> de::MapAccess<'de> for Object {
         }
     }
 }
-

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use wasmtime::component::Linker;
 use wasmtime::{Cache, CacheConfig, Config, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use super::counters::Counters;
 use super::files;
 use super::state::State;
 use crate::contract::{Error, ErrorKind, Result};
@@ -35,43 +35,6 @@ pub struct Runtime {
     pub(super) engine: Engine,
     pub(super) linker: Arc<Linker<State>>,
     pub(super) counters: Arc<Counters>,
-}
-
-/// The bytes that the bridge moved, since the [`Runtime`] was created.
-#[derive(Debug, Default)]
-pub struct Counters {
-    copied_from_guests: AtomicU64,
-    copied_to_guests: AtomicU64,
-    passed_through: AtomicU64,
-}
-
-impl Counters {
-    /// Returns how many stream bytes were copied out of components' memories.
-    pub fn copied_from_guests(&self) -> u64 {
-        self.copied_from_guests.load(Ordering::Relaxed)
-    }
-
-    /// Returns how many stream bytes were copied into components' memories.
-    pub fn copied_to_guests(&self) -> u64 {
-        self.copied_to_guests.load(Ordering::Relaxed)
-    }
-
-    /// Returns how many stream bytes went between the host's own ends, without entering a component.
-    pub fn passed_through(&self) -> u64 {
-        self.passed_through.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn count_from_guest(&self, bytes: usize) {
-        self.copied_from_guests.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
-    pub(super) fn count_to_guest(&self, bytes: usize) {
-        self.copied_to_guests.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
-    pub(super) fn count_passed_through(&self, bytes: usize) {
-        self.passed_through.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
 }
 
 impl Runtime {

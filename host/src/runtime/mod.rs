@@ -22,6 +22,7 @@ mod bindings;
 mod component;
 mod config;
 mod convert;
+mod counters;
 mod driver;
 mod engine;
 mod files;
@@ -37,7 +38,8 @@ mod writer;
 
 pub use component::{Access, CONTRACT_VERSION, Component, Description, Import, Instances};
 pub use config::ComponentConfig;
+pub use counters::Counters;
 pub use driver::ComponentDriver;
-pub use engine::{Counters, Runtime, RuntimeConfig};
+pub use engine::{Runtime, RuntimeConfig};
 pub use grants::{DirectoryGrant, Grants};
 pub use limits::Limits;

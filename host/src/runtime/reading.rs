@@ -11,7 +11,7 @@ use wasmtime::component::{Access, FutureReader, Lift, StreamReader};
 
 use super::bindings::exports::wharf::storage::driver as wit;
 use super::convert;
-use super::engine::Counters;
+use super::counters::Counters;
 use super::files::FileProducer;
 use super::state::State;
 use super::streams::{ChunkConsumer, ItemConsumer, ResultConsumer};

@@ -7,7 +7,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-use super::engine::Counters;
+use super::counters::Counters;
 use super::log::Log;
 use super::{Grants, Limits};
 use crate::contract::{Error, ErrorKind, Result};

@@ -19,7 +19,7 @@ use wasmtime::component::{
     Destination, FutureConsumer, Lift, Source, StreamConsumer, StreamProducer, StreamReader, StreamResult,
 };
 
-use super::engine::Counters;
+use super::counters::Counters;
 use super::limits::STREAM_STEP;
 use super::state::State;
 
