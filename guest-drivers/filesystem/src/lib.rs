@@ -6,7 +6,7 @@
 //!
 //! | parameter | meaning |
 //! |---|---|
-//! | `root` | the directory as the component sees it: one that is granted, or one below |
+//! | `rootdirectory` | the directory as the component sees it: one that is granted, or one below |
 //!
 //! It keeps nothing in memory, so any number of instances may serve one directory, beside the native driver.
 
@@ -29,7 +29,7 @@ wharf_sdk::export!(Filesystem);
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Parameters {
-    root: String,
+    rootdirectory: String,
 }
 
 /// The driver.
@@ -44,7 +44,7 @@ impl StorageDriver for Filesystem {
     type Writer = Writer;
 
     async fn open(parameters: Parameters) -> Result<Self> {
-        Ok(Filesystem { store: Store::new(Dir::granted(&parameters.root).await?) })
+        Ok(Filesystem { store: Store::new(Dir::granted(&parameters.rootdirectory).await?) })
     }
 
     fn capabilities(&self) -> Capabilities {

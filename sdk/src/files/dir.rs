@@ -280,7 +280,7 @@ mod tests {
         assert_eq!(below("/data", "/data"), Some(""));
         assert_eq!(below("/data/", "/data"), Some(""));
         assert_eq!(below("/data/a/b", "/data"), Some("a/b"));
-        assert_eq!(below("/data/a", "/"), Some("a"));
+        assert_eq!(below("/data/a", "/"), Some("data/a"));
         assert_eq!(below("/database", "/data"), None);
     }
 

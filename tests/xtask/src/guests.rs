@@ -157,12 +157,7 @@ pub(crate) fn components_directory() -> PathBuf {
 }
 
 fn guest_drivers() -> PathBuf {
-    // Cargo sets the variable for `cargo run`. The directory of the compilation is right for whoever runs the binary
-    // by itself, on the machine that built it.
-    let xtask = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
-    let xtask = xtask.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
-    let root = xtask.ancestors().nth(2).map(Path::to_owned).unwrap_or(xtask);
-    root.join("guest-drivers")
+    crate::project().join("guest-drivers")
 }
 
 /// The components' names: each is a directory with a manifest.

@@ -2,20 +2,24 @@
 //!
 //! Standard library only, so that it builds in a second on a machine that has nothing yet.
 
+mod contract;
 mod guests;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
 commands:
+  contract         check that wit/ is documented, and that host and SDK agree with it
   guests           build the components in guest-drivers/, and install the toolchain for them where it is missing
   guests --check   say what is missing for that, and change nothing";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["contract"] => contract::check(),
         ["guests"] => guests::build(),
         ["guests", "--check"] => guests::check(),
         ["help" | "--help" | "-h"] => {
@@ -32,4 +36,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The project's directory.
+fn project() -> PathBuf {
+    // Cargo sets the variable for `cargo run`. The directory of the compilation is right for whoever runs the binary
+    // by itself, on the machine that built it.
+    let xtask = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let xtask = xtask.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
+    xtask.ancestors().nth(2).map(Path::to_owned).unwrap_or(xtask)
 }
