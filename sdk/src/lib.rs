@@ -133,6 +133,11 @@ pub use writer::{FileWriter, NoWriter};
 /// Larger files go through readers and writers.
 pub const MAX_CONTENT: u64 = 16 * 1024 * 1024;
 
+/// The driver of the documentation, and what a caller may rely on.
+#[cfg(doctest)]
+#[doc = concat!("```\n", include_str!("../examples/whole_driver.rs"), include_str!("whole_driver_checks.rs"), "```")]
+struct WholeDriver;
+
 /// Makes a component of a driver. Once in a package, whose library is a `cdylib`; the driver's version is the package's.
 ///
 /// ```
