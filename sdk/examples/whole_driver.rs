@@ -56,4 +56,8 @@ impl StorageDriver for Memory {
         files.retain(|file, _| file != path && !file.starts_with(&below));
         if files.len() < before { Ok(()) } else { Err(Error::path_not_found()) }
     }
+    async fn delete_files(&self, paths: &[String]) -> Result<()> {
+        self.0.borrow_mut().retain(|file, _| !paths.contains(file));
+        Ok(())
+    }
 }

@@ -84,7 +84,10 @@ impl<D: StorageDriver> wit::GuestStorageDriver for Opened<D> {
         let stream = match reader.body {
             Body::Chunks(chunks) => {
                 let (sender, stream) = wit_stream::new();
-                spawn_local(send(chunks, sender, ended, |chunk, rest| rest.push(chunk)));
+                // An empty chunk is no step: it would wait for the reader and tell it nothing.
+                spawn_local(send(chunks, sender, ended, |chunk: Vec<u8>, rest| {
+                    rest.extend(Some(chunk).filter(|chunk| !chunk.is_empty()));
+                }));
                 stream
             }
             Body::Stream(stream, outcome) => {

@@ -174,7 +174,8 @@ pub trait StorageDriver: Sized + 'static {
 
     /// Deletes files, at most 1,000. Those that are missing are no error, and a directory counts as missing.
     ///
-    /// The default asks [`stat`](Self::stat) and [`delete`](Self::delete) for one after the other.
+    /// The default asks [`stat`](Self::stat) and [`delete`](Self::delete) for one after the other. A store that can hold
+    /// a file and a directory of one name needs its own, since `delete` takes both.
     async fn delete_files(&self, paths: &[String]) -> Result<()> {
         for path in paths {
             let deleted = match self.stat(path).await {

@@ -1,4 +1,104 @@
-//! sdk
+//! Write a storage driver for Wharf: one `impl`, one `export!`, and the result is a component that any Wharf host loads.
+//!
+//! # A whole driver
+//!
+//! This text is `examples/whole_driver.rs`. The project's tests make a component of it and run the whole conformance
+//! suite on it.
+//!
+#![doc = concat!("```\n", include_str!("../examples/whole_driver.rs"), "```")]
+//!
+//! # Build it
+//!
+//! A driver is an ordinary library. In its `Cargo.toml`:
+//!
+//! ```toml
+//! [lib]
+//! crate-type = ["cdylib"]
+//!
+//! [dependencies]
+//! wharf-sdk = "0.1"
+//! serde = { version = "1", features = ["derive"] }   # for parameters of its own
+//! ```
+//!
+//! Then:
+//!
+//! ```text
+//! rustup target add wasm32-wasip2
+//! cargo build --release --target wasm32-wasip2
+//! wharf conformance target/wasm32-wasip2/release/my_driver.wasm
+//! ```
+//!
+//! # Test it
+//!
+//! `wharf conformance FILE` runs every case of the suite that the driver's [`Capabilities`] select, and fails where one
+//! is declared and not kept. `--params JSON` passes parameters, and `--grant dir:HOST=GUEST:rw` grants a directory.
+//! What needs no host, such as the layout of a store, is tested natively by `cargo test`, as any library is. Anything
+//! that waits for the host (a [`ByteStream`], [`files`], [`clock`]) works only in a component.
+//!
+//! # Rules
+//!
+//! The SDK keeps those rules that concern streams: it sends no faster than the host reads, stops when nobody reads any
+//! more, says how every stream ended and only after its end, refuses a second `write` beside the first, and lets an
+//! upload whose `write` failed only be closed or cancelled. What is left to the author:
+//!
+//! - **Do not block.** An instance has one thread. `std::thread::sleep` and `std::fs` stop all of its operations; use
+//!   [`clock::sleep`] and [`files`].
+//! - **Hold no `RefCell` borrow across an `await`.** Other operations run meanwhile, and the second borrow panics. Take
+//!   what is needed out of the cell in a statement of its own, and then wait. Clippy's `await_holding_refcell_ref` finds
+//!   most violations.
+//! - **Do not panic on bad input.** A panic is a trap: it ends the instance, with every operation that was under way.
+//! - **Be ready to stop at every `await`.** The host abandons an operation that takes too long, and ends instances when
+//!   it likes: no `await` may lie between two steps of which the first without the second is damage.
+//! - **Keep nothing in memory with [`Instances::Many`]** that another instance, or the next one, would miss.
+//! - **Promise only what holds.** A capability that is not declared costs the caller a little; one that is declared and
+//!   not kept costs data.
+//!
+//! # Files, streams and pass-through
+//!
+//! [`Reader`] and [`FileWriter`] work on chunks, one at a time, so that an open download or upload holds one chunk in
+//! memory. A stream that came from the host may also go back to it unread: [`Reader::from_stream`] with what
+//! [`files::File::read_stream`] returned, or [`FileWriter::write_stream`] into [`files::File::write_stream`]. The host
+//! then joins the two ends, and the bytes never enter the component: this is as fast as a native driver.
+//!
+//! # Errors
+//!
+//! [`ErrorKind`] tells the host what to do: after [`Throttled`](ErrorKind::Throttled) it waits, after
+//! [`Unavailable`](ErrorKind::Unavailable) it retries, after [`OutcomeUnknown`](ErrorKind::OutcomeUnknown) it looks
+//! first. Use `OutcomeUnknown` whenever a change was sent and its answer was lost. The message is for people: what the
+//! store said and what to do about it; never a secret, and not the driver's name, the operation or the path, which the
+//! host adds.
+//!
+//! # Parameters
+//!
+//! [`StorageDriver::Parameters`] is a struct of one's own that derives `serde::Deserialize`. A missing, unknown or
+//! wrong parameter is refused by its name, and its value is never shown:
+//!
+//! ```
+//! #[derive(serde::Deserialize)]
+//! #[serde(deny_unknown_fields)]
+//! struct Parameters {
+//!     url: String,
+//!     #[serde(default)]
+//!     region: Option<String>,
+//! }
+//! ```
+//!
+//! # Logging
+//!
+//! `eprintln!` is the log: the host records standard error line by line, with the driver's name.
+//!
+//! # Where to find what
+//!
+//! | | |
+//! |---|---|
+//! | [`StorageDriver`], [`Capabilities`], [`Instances`], [`export!`] | what a driver is |
+//! | [`Reader`], [`ByteRange`], [`FileInfo`] | what is read |
+//! | [`FileWriter`], [`BufferedWriter`], [`NoWriter`], [`WriteMode`] | what is written |
+//! | [`Listing`], [`Entry`], [`Position`], [`Cursor`] | what is listed, and in which order |
+//! | [`Error`], [`ErrorKind`], [`Result`] | what went wrong |
+//! | [`ByteStream`] | bytes that come from the host |
+//! | [`files`] | directories that the host grants |
+//! | [`clock`] | waiting |
 
 mod bindings;
 mod buffered;
@@ -32,6 +132,11 @@ pub use writer::{FileWriter, NoWriter};
 /// The most that [`StorageDriver::get_content`] returns and [`StorageDriver::put_content`] takes, in bytes: 16 MiB.
 /// Larger files go through readers and writers.
 pub const MAX_CONTENT: u64 = 16 * 1024 * 1024;
+
+/// The driver of the documentation, and what a caller may rely on.
+#[cfg(doctest)]
+#[doc = concat!("```\n", include_str!("../examples/whole_driver.rs"), include_str!("whole_driver_checks.rs"), "```")]
+struct WholeDriver;
 
 /// Makes a component of a driver. Once in a package, whose library is a `cdylib`; the driver's version is the package's.
 ///

@@ -73,9 +73,14 @@ impl FileWriter for Writer {
 
     async fn write_stream(&mut self, data: ByteStream) -> Result<()> {
         let written = self.file().write_stream(self.size, data).await;
-        // How many bytes passed by, the file knows.
-        self.size = self.file().metadata().await?.size;
-        Ok(written?)
+        // How many bytes passed by, the file knows. The first error is the one that tells.
+        let metadata = self.file().metadata().await;
+        if let Ok(metadata) = &metadata {
+            self.size = metadata.size;
+        }
+        written?;
+        metadata?;
+        Ok(())
     }
 
     async fn close(self) -> Result<u64> {

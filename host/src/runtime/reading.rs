@@ -23,17 +23,30 @@ type Outcome = std::result::Result<(), wit::Error>;
 
 /// The bytes of a file, as the guest handed them over.
 pub(super) enum Body {
-    /// A stream that came from the host: its file, and where the bytes begin.
-    File(Arc<std::fs::File>, u64),
+    /// A stream that came from the host.
+    File(PassedFile),
     /// Bytes that the guest makes.
     Guest(Items<Bytes>),
+}
+
+/// A file whose bytes pass the guest by.
+pub(super) struct PassedFile {
+    file: Arc<std::fs::File>,
+    /// Where the bytes begin.
+    offset: u64,
+    end: End,
 }
 
 /// What a guest sends, and how it ends.
 pub(super) struct Items<T> {
     items: mpsc::Receiver<T>,
+    end: End,
+}
+
+/// What a guest says of a stream after its end.
+struct End {
     outcome: oneshot::Receiver<Outcome>,
-    /// Keeps the instance while it sends.
+    /// Keeps the instance until it has spoken.
     worker: Busy,
 }
 
@@ -46,14 +59,15 @@ pub(super) fn take_body(
 ) -> wasmtime::Result<Body> {
     let (consumer, outcome) = ResultConsumer::new();
     result.pipe(access.as_context_mut(), consumer)?;
+    let end = End { outcome, worker };
     Ok(match stream.try_into::<FileProducer>(access.as_context_mut()) {
         Ok(producer) => {
             let (file, offset) = producer.into_file();
-            Body::File(file, offset)
+            Body::File(PassedFile { file, offset, end })
         }
         Err(stream) => {
             let items = ChunkConsumer::pipe(stream, access.as_context_mut())?;
-            Body::Guest(Items { items, outcome, worker })
+            Body::Guest(Items { items, end })
         }
     })
 }
@@ -68,20 +82,24 @@ pub(super) fn take_listing<T: Lift + Send + 'static>(
     let (consumer, outcome) = ResultConsumer::new();
     result.pipe(access.as_context_mut(), consumer)?;
     let items = ItemConsumer::pipe(stream, access.as_context_mut())?;
-    Ok(Items { items, outcome, worker })
+    Ok(Items { items, end: End { outcome, worker } })
 }
 
 impl Body {
     /// Returns the bytes as a stream of at most `length`. `base` sees to it that they are not fewer.
     pub(super) fn into_stream(self, length: u64, idle: Duration, counters: Arc<Counters>) -> ByteStream {
         match self {
-            Body::File(file, offset) => file_stream::read_file(file, offset, length)
-                .inspect(move |chunk| {
+            Body::File(PassedFile { file, offset, end }) => {
+                let bytes = file_stream::read_file(file, offset, length).inspect(move |chunk| {
                     if let Ok(chunk) = chunk {
                         counters.count_passed_through(chunk.len());
                     }
-                })
-                .boxed(),
+                });
+                // The guest let the bytes go at once, and has mostly spoken long before they are through.
+                let end =
+                    stream::once(async move { end.within(idle).await.err() }).filter_map(async |error| error.map(Err));
+                bytes.chain(end).boxed()
+            }
             Body::Guest(items) => items.into_stream(idle).boxed(),
         }
     }
@@ -106,30 +124,31 @@ impl<T: Send + 'static> Items<T> {
     /// Returns what the guest sends. The end of it counts only once the guest has said that it was a good one.
     fn into_stream(self, idle: Duration) -> BoxStream<'static, Result<T>> {
         stream::unfold(Some(self), move |items| async move {
-            let mut items = items?;
+            let Items { mut items, end } = items?;
             match tokio::time::timeout(idle, items.next()).await {
-                Ok(Ok(Some(item))) => Some((Ok(item), Some(items))),
-                Ok(Ok(None)) => None,
-                Ok(Err(error)) => Some((Err(error), None)),
-                Err(_) => {
-                    // A guest that is stuck in a stream stays so until its instance goes.
-                    items.worker.kill(format!("a stream of it brought nothing for {idle:?}"));
-                    let message = format!("the component sent nothing for {idle:?} (`limits: {{ stream_idle: .. }}`)");
-                    Some((Err(Error::new(ErrorKind::LimitExceeded { limit: "stream_idle" }, message)), None))
-                }
+                Ok(Some(item)) => Some((Ok(item), Some(Items { items, end }))),
+                Ok(None) => Some((Err(end.within(idle).await.err()?), None)),
+                Err(_) => Some((Err(end.idle(idle)), None)),
             }
         })
         .boxed()
     }
+}
 
-    async fn next(&mut self) -> Result<Option<T>> {
-        if let Some(item) = self.items.next().await {
-            return Ok(Some(item));
+impl End {
+    /// Waits for what the guest says.
+    async fn within(mut self, idle: Duration) -> Result<()> {
+        match tokio::time::timeout(idle, &mut self.outcome).await {
+            Ok(Ok(outcome)) => outcome.map_err(|error| convert::error(error, 0)),
+            Ok(Err(_)) => Err(self.worker.died(Effect::Read).await),
+            Err(_) => Err(self.idle(idle)),
         }
-        match (&mut self.outcome).await {
-            Ok(Ok(())) => Ok(None),
-            Ok(Err(error)) => Err(convert::error(error, 0)),
-            Err(_) => Err(self.worker.died(Effect::Read).await),
-        }
+    }
+
+    /// Ends the instance, since a guest that is stuck in a stream stays so until its instance goes.
+    fn idle(&self, idle: Duration) -> Error {
+        self.worker.kill(format!("a stream of it brought nothing for {idle:?}"));
+        let message = format!("the component sent nothing for {idle:?} (`limits: {{ stream_idle: .. }}`)");
+        Error::new(ErrorKind::LimitExceeded { limit: "stream_idle" }, message)
     }
 }

@@ -157,8 +157,12 @@ impl Dir {
             match self.create_dir(at).await {
                 Ok(()) => break self.sync(parent(at)).await?,
                 Err(error) if error.code() == ErrorCode::AlreadyExists => {
-                    if missing.is_empty() && self.metadata(at).await?.file_type != FileType::Directory {
-                        return Err(Error::new("create the directory", at, &wasi::ErrorCode::NotDirectory));
+                    if missing.is_empty() {
+                        if self.metadata(at).await?.file_type != FileType::Directory {
+                            return Err(Error::new("create the directory", at, &wasi::ErrorCode::NotDirectory));
+                        }
+                        // Whoever created it may not have brought it to the disk yet.
+                        self.sync(parent(at)).await?;
                     }
                     break;
                 }
@@ -171,10 +175,9 @@ impl Dir {
         }
         for at in missing.into_iter().rev() {
             match self.create_dir(at).await {
-                Ok(()) => self.sync(parent(at)).await?,
-                // Somebody else was faster.
-                Err(error) if error.code() == ErrorCode::AlreadyExists => {}
-                Err(error) => return Err(error),
+                // Somebody else was faster, and may not have brought it to the disk yet.
+                Err(error) if error.code() != ErrorCode::AlreadyExists => return Err(error),
+                _ => self.sync(parent(at)).await?,
             }
         }
         Ok(())
@@ -280,7 +283,7 @@ mod tests {
         assert_eq!(below("/data", "/data"), Some(""));
         assert_eq!(below("/data/", "/data"), Some(""));
         assert_eq!(below("/data/a/b", "/data"), Some("a/b"));
-        assert_eq!(below("/data/a", "/"), Some("a"));
+        assert_eq!(below("/data/a", "/"), Some("data/a"));
         assert_eq!(below("/database", "/data"), None);
     }
 

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::stage::{Purpose, Stages, text};
-use crate::test::{cargo, root};
-use crate::{Result, guest_crates};
+use crate::test::cargo;
+use crate::{Result, contract, guest_crates, project};
 
 /// The features of `wharf`, each of which must build by itself.
 const FEATURES: [&str; 2] = ["filesystem", "wasm"];
@@ -23,6 +23,7 @@ const LAYERS: [&[&str]; 4] = [&["contract"], &["base"], &["drivers", "runtime"],
 pub(crate) fn run() -> Result<()> {
     let mut stages = Stages::default();
     stages.perform("layers", layers);
+    stages.perform("contract", contract::check);
     stages.run("formatting", Purpose::Work, plain("fmt").args(["--all", "--check"]));
     stages.run("formatting of guests", Purpose::Work, guest_crates::cargo("fmt").args(["--all", "--check"]));
     let lints = ["--workspace", "--all-targets", "--features", "wharf-conformance/filesystem,wharf-conformance/wasm"];
@@ -44,7 +45,7 @@ pub(crate) fn run() -> Result<()> {
 
 fn plain(command: &str) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(root()).arg(command);
+    cargo.current_dir(project()).arg(command);
     cargo
 }
 
@@ -78,7 +79,8 @@ fn core_dependencies() -> Result<()> {
 
 /// Checks that dependencies between the modules of the library point one way.
 fn layers() -> Result<()> {
-    let source = root().join("host/src");
+    let project = project();
+    let source = project.join("host/src");
     let mut faults = Vec::new();
     for (level, modules) in LAYERS.iter().enumerate() {
         for module in *modules {
@@ -87,7 +89,7 @@ fn layers() -> Result<()> {
                 let content = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
                 for (number, used) in uses(&content) {
                     if above.contains(&used) {
-                        let file = file.strip_prefix(root()).unwrap_or(&file).display();
+                        let file = file.strip_prefix(&project).unwrap_or(&file).display();
                         faults.push(format!("{file}:{number}: {module} uses {used}, which is not below it"));
                     }
                 }

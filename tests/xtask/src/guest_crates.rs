@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::test::root;
+use crate::project;
 
 /// A `cargo` command on the guests' workspace.
 pub(crate) fn cargo(command: &str) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(root()).args([command, "--manifest-path", "guest-drivers/Cargo.toml"]);
+    cargo.current_dir(project()).args([command, "--manifest-path", "guest-drivers/Cargo.toml"]);
     cargo
 }
 
@@ -20,5 +20,5 @@ pub(crate) fn native(command: &str) -> Command {
 }
 
 fn target() -> PathBuf {
-    root().join("guest-drivers/target/native")
+    project().join("guest-drivers/target/native")
 }

@@ -15,14 +15,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use crate::{Result, install, project};
+
 const TARGET: &str = "wasm32-wasip2";
 
 /// Debian's packages: the compiler, the sources of its standard library, the C library.
 const PACKAGES: [&str; 3] = ["rustc-web", "rust-web-src", "wasi-libc"];
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_LIBC: &str = "/usr/lib/wasm32-wasi";
-
-type Result<T> = std::result::Result<T, String>;
 
 /// A way to compile for the target.
 enum Toolchain {
@@ -63,7 +63,7 @@ impl Toolchain {
         let lacking = debian_lacks();
         if !lacking.is_empty() {
             println!("guests: {}", lacking.join("; "));
-            install_packages()?;
+            install::packages(&PACKAGES)?;
         }
         Self::find().map_err(|missing| format!("{missing}, although the packages are installed"))
     }
@@ -157,12 +157,7 @@ pub(crate) fn components_directory() -> PathBuf {
 }
 
 fn guest_drivers() -> PathBuf {
-    // Cargo sets the variable for `cargo run`. The directory of the compilation is right for whoever runs the binary
-    // by itself, on the machine that built it.
-    let xtask = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
-    let xtask = xtask.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
-    let root = xtask.ancestors().nth(2).map(Path::to_owned).unwrap_or(xtask);
-    root.join("guest-drivers")
+    project().join("guest-drivers")
 }
 
 /// The components' names: each is a directory with a manifest.
@@ -219,31 +214,6 @@ fn debian_lacks() -> Vec<String> {
         lacking.push(format!("no {DEBIAN_LIBC}/libc.a"));
     }
     lacking
-}
-
-fn install_packages() -> Result<()> {
-    let known = Command::new("apt-cache")
-        .arg("show")
-        .args(PACKAGES)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .map_err(|error| {
-            format!(
-                "cannot run apt-cache: {error}. On a system that is not Debian's, install the Rust target {TARGET} \
-                 by other means and run this again"
-            )
-        })?;
-    if !known.success() {
-        step(apt_get().arg("update"))?;
-    }
-    step(apt_get().args(["install", "-y", "--no-install-recommends"]).args(PACKAGES))
-}
-
-fn apt_get() -> Command {
-    let mut command = Command::new("apt-get");
-    command.env("DEBIAN_FRONTEND", "noninteractive");
-    command
 }
 
 /// The directories of `wasm-component-ld` and of the `wasm-ld` that it runs: Rust's own toolchain brings both for every

@@ -3,12 +3,14 @@
 //! Standard library only, so that it builds in a second on a machine that has nothing yet.
 
 mod check;
+mod contract;
 mod guest_crates;
 mod guests;
 mod install;
 mod stage;
 mod test;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 type Result<T, E = String> = std::result::Result<T, E>;
@@ -20,6 +22,7 @@ commands:
   test             prepare what is missing, the toolchain for the guests included, and run every test
   test --long      the long forms too: a 5 GiB stream, 16 uploads of 256 MiB
   check            formatting, lints, documentation, each feature alone, who depends on whom
+  contract         check that wit/ is documented, and that host and SDK agree with it
   guests           build the components in guest-drivers/, and install the toolchain for them where it is missing
   guests --check   say what is missing for that, and change nothing";
 
@@ -29,6 +32,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(false),
         ["test", "--long"] => test::run(true),
         ["check"] => check::run(),
+        ["contract"] => contract::check(),
         ["guests"] => guests::build(),
         ["guests", "--check"] => guests::check(),
         ["help" | "--help" | "-h"] => {
@@ -45,4 +49,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The project's directory.
+fn project() -> PathBuf {
+    // Cargo sets the variable for `cargo run`. The directory of the compilation is right for whoever runs the binary
+    // by itself, on the machine that built it.
+    let xtask = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let xtask = xtask.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
+    xtask.ancestors().nth(2).map(Path::to_owned).unwrap_or(xtask)
 }

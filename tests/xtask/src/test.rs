@@ -1,10 +1,9 @@
 //! `cargo xtask test`: prepares what is missing, then runs every test.
 
-use std::path::Path;
 use std::process::Command;
 
 use crate::stage::{Purpose, Stages};
-use crate::{Result, guest_crates, guests, install};
+use crate::{Result, guest_crates, guests, install, project};
 
 /// Runs every test; with `long` the long forms of them too.
 pub(crate) fn run(long: bool) -> Result<()> {
@@ -37,7 +36,7 @@ pub(crate) fn run(long: bool) -> Result<()> {
 /// A `cargo` command in the profile that all tests share, so that nothing is compiled twice.
 pub(crate) fn cargo(command: &str) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(root()).args([command, "--profile", "ci"]);
+    cargo.current_dir(project()).args([command, "--profile", "ci"]);
     cargo
 }
 
@@ -52,10 +51,4 @@ fn with_long(mut command: Command, long: bool) -> Command {
         command.args(["--", "--long"]);
     }
     command
-}
-
-/// The project's directory.
-pub(crate) fn root() -> &'static Path {
-    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
-    xtask.ancestors().nth(2).unwrap_or(xtask)
 }
