@@ -28,7 +28,9 @@ struct Memory {
 impl Memory {
     fn wrap(&self, store: InMemory) -> Arc<dyn StorageDriver> {
         let driver: Arc<dyn StorageDriver> = Arc::new(store);
-        let limit = |driver| Arc::new(ConcurrencyLimit::new(driver, NonZeroUsize::MIN.saturating_add(63)));
+        // Small enough that the cases which do many things at once have to wait, and as large as a case which holds
+        // writers while it reads needs.
+        let limit = |driver| Arc::new(ConcurrencyLimit::new(driver, NonZeroUsize::MIN.saturating_add(3)));
         match self.front {
             Front::Nothing => driver,
             Front::Base => Arc::new(Base::new(driver)),

@@ -11,7 +11,7 @@ use wharf_conformance::wrong::{MakeDriver, Matrix};
 #[tokio::main]
 async fn main() -> ExitCode {
     let make: MakeDriver = Arc::new(|| Arc::new(Base::new(Arc::new(InMemory::new()))) as Arc<dyn StorageDriver>);
-    let matrix = match Matrix::run(make, 16).await {
+    let matrix = match Matrix::run(make, 64).await {
         Ok(matrix) => matrix,
         Err(error) => {
             eprintln!("inmemory could not be opened: {error}");

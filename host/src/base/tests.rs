@@ -57,8 +57,8 @@ impl StorageDriver for OddDriver {
     async fn reader(&self, path: &StoragePath, range: ByteRange) -> Result<Reader> {
         let Odd::Bytes(size, chunks) = &self.1 else { return self.0.reader(path, range).await };
         let info = FileInfo { size: *size, is_dir: false, ..FileInfo::directory(path.clone()) };
-        let chunks: Vec<_> = chunks.iter().cloned().collect();
-        let chunks = chunks.into_iter().map(|chunk| chunk.map(Bytes::from).map_err(|kind| Error::new(kind, "odd")));
+        let chunks =
+            chunks.clone().into_iter().map(|chunk| chunk.map(Bytes::from).map_err(|kind| Error::new(kind, "odd")));
         Ok(Reader::new(info, stream::iter(chunks).boxed()))
     }
     async fn writer(&self, path: &StoragePath, mode: WriteMode) -> Result<Box<dyn FileWriter>> {

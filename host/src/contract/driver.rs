@@ -142,6 +142,10 @@ pub trait StorageDriver: Send + Sync + fmt::Debug {
     async fn delete(&self, path: &StoragePath) -> Result<()>;
 
     /// Deletes at most [`MAX_DELETE_FILES`] files. Those that are missing are no error; repeating it is safe.
+    ///
+    /// # Errors
+    ///
+    /// [`LimitExceeded`](super::ErrorKind::LimitExceeded) for more paths than that; nothing is deleted then.
     async fn delete_files(&self, paths: &[StoragePath]) -> Result<()>;
 
     /// Returns an address at which the client can fetch the file by itself; none where it must come through the host.

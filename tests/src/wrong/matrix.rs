@@ -55,7 +55,7 @@ impl Matrix {
     /// The driver's error if it cannot be opened.
     pub async fn run(make: MakeDriver, concurrency: usize) -> Result<Matrix> {
         let selection =
-            Selection { heavy: false, concurrency: 8, timeout: Duration::from_secs(20), ..Selection::default() };
+            Selection { heavy: false, concurrency: 32, timeout: Duration::from_secs(20), ..Selection::default() };
         let whole = Selection { heavy: true, ..selection.clone() };
         let right = run(Arc::new(WrongSubject::new(make.clone(), None)), &whole).await?;
         let redeclared: MakeDriver = {

@@ -88,10 +88,10 @@ async fn refuse(
         Fault::DroppedWriterLocks if state.knows(path) => {
             return Err(Error::new(ErrorKind::Conflict, "the path is locked"));
         }
-        Fault::AppendToEmptyFails if mode == WriteMode::Append => {
-            if driver.stat(path).await.is_ok_and(|info| info.size == 0) {
-                return Err(Error::unsupported("nothing to append to"));
-            }
+        Fault::AppendToEmptyFails
+            if mode == WriteMode::Append && driver.stat(path).await.is_ok_and(|info| info.size == 0) =>
+        {
+            return Err(Error::unsupported("nothing to append to"));
         }
         Fault::UploadsKnownToOneInstance if mode == WriteMode::Append && !state.knows(path) => {
             driver.stat(path).await?;
