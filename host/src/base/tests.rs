@@ -164,6 +164,15 @@ async fn a_stream_that_goes_on_is_cut() {
 }
 
 #[tokio::test]
+async fn an_error_after_the_last_byte_counts() {
+    let (content, end) = read(3, ByteRange::ALL, &[Ok("123"), Err(ErrorKind::Corrupt)]).await;
+    assert_eq!((content.as_str(), end.unwrap().kind()), ("123", &ErrorKind::Corrupt));
+    let driver = odd(Odd::Bytes(3, vec![Ok("123"), Err(ErrorKind::Corrupt)]));
+    let error = driver.read_range(&path("/a"), ByteRange::ALL).await.unwrap_err();
+    assert_eq!(error.kind(), &ErrorKind::Corrupt);
+}
+
+#[tokio::test]
 async fn an_error_in_a_stream_is_stamped_and_ends_it() {
     let (content, end) = read(9, ByteRange::ALL, &[Ok("123"), Err(ErrorKind::Corrupt), Ok("456")]).await;
     assert_eq!((content.as_str(), end.unwrap().to_string().as_str()), ("123", "odd: read /a: corrupt: odd"));

@@ -28,14 +28,18 @@ pub trait StorageDriverExt: StorageDriver {
     /// Returns part of a file in memory. For parts known to be small: there is no limit.
     async fn read_range(&self, path: &StoragePath, range: ByteRange) -> Result<Bytes> {
         let mut stream = self.reader(path, range).await?;
+        // Mostly one chunk, which is not copied then. It is read on to the end all the same: an error may come there.
+        let mut only = Bytes::new();
         let mut content = BytesMut::new();
         while let Some(chunk) = stream.try_next().await? {
-            if content.is_empty() && chunk.len() as u64 == stream.info().size {
-                return Ok(chunk);
+            if only.is_empty() && content.is_empty() {
+                only = chunk;
+                continue;
             }
+            content.extend_from_slice(&std::mem::take(&mut only));
             content.extend_from_slice(&chunk);
         }
-        Ok(content.freeze())
+        Ok(if content.is_empty() { only } else { content.freeze() })
     }
 
     /// Stores a stream as a file, of any size, and returns its size in bytes.
