@@ -1,0 +1,197 @@
+//! The driver `filesystem`: files under a root directory, where Docker Distribution's driver of that name has them.
+//!
+//! ```text
+//!  host: rootdirectory/docker/registry/v2/...     a file of the store at its path, one to one
+//!                     /docker/~wharf-6b1f....tmp   what is not finished: `~` cannot occur in a path
+//! ```
+//!
+//! # Whole and durable
+//!
+//! A put, and an upload that was begun anew, go to a temporary beside their target, which is synced and renamed over it;
+//! then the directory is synced, and before that the parent of every directory that had to be made. So a path holds the
+//! old or the new content at any moment, and what was acknowledged is there after a crash of the machine. A temporary
+//! that a crash left is hidden, harmless, and goes with its directory. Distribution's own leftovers (`NAME.UUID.tmp`) have
+//! names that a path can spell, so they are listed, as Distribution lists them.
+//!
+//! # Uploads
+//!
+//! In Distribution's layout an unfinished upload lies at its path, where both continue it: closing and committing are
+//! the same here, and a continued upload is written in place. An upload whose sync fails is not kept: nobody can tell
+//! which of its bytes are on the disk.
+//!
+//! # Within the root
+//!
+//! Paths are resolved beneath the root by cap-std: neither `..` nor a symbolic link leads out of it. Links within the
+//! root are followed, as Distribution does; one that leads out reads as access-denied. Named pipes, sockets and devices
+//! are not part of the store.
+//!
+//! Files have the mode 0666 and directories 0777, less the process's umask.
+
+mod config;
+mod error;
+mod listing;
+mod names;
+mod root;
+mod store;
+mod temporary;
+mod writer;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::FutureExt;
+use tokio::task::spawn_blocking;
+
+use crate::base::file_stream;
+use crate::contract::{
+    ByteRange, Capabilities, Cursor, EntryStream, Error, ErrorKind, FileInfo, FileWriter, Position, Reader,
+    RedirectRequest, Result, StorageDriver, StoragePath, WriteMode, walk_by_listing,
+};
+use root::Root;
+use writer::Writer;
+
+pub use config::FilesystemConfig;
+
+/// The driver `filesystem`. Clones share it.
+///
+/// Plain: use it behind [`Base`](crate::base::Base), and behind a
+/// [`ConcurrencyLimit`](crate::base::ConcurrencyLimit) of [`FilesystemConfig::max_threads`], as the factory does.
+///
+/// ```
+/// use std::sync::Arc;
+/// use bytes::Bytes;
+/// use wharf::base::Base;
+/// use wharf::contract::{StorageDriver, StoragePath};
+/// use wharf::drivers::filesystem::{Filesystem, FilesystemConfig};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> wharf::contract::Result<()> {
+/// let root = tempfile::tempdir().unwrap();
+/// let config = FilesystemConfig { root_directory: root.path().to_owned(), ..FilesystemConfig::default() };
+/// let driver = Base::new(Arc::new(Filesystem::open(config).await?));
+/// driver.put_content(&StoragePath::parse("/a/b")?, Bytes::from_static(b"hello")).await?;
+/// assert_eq!(std::fs::read(root.path().join("a/b")).unwrap(), b"hello");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Filesystem {
+    root: Arc<Root>,
+}
+
+impl Filesystem {
+    /// Opens the driver. The root directory need not exist: the first write makes it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidParameters`] if something that is no directory is at the root's path, or no path is given.
+    pub async fn open(config: FilesystemConfig) -> Result<Self> {
+        let path = config.root_directory;
+        if path.as_os_str().is_empty() {
+            let message = "`rootdirectory` is empty; name the directory that is to hold everything";
+            return Err(Error::new(ErrorKind::InvalidParameters, message));
+        }
+        blocking(move || {
+            if path.metadata().is_ok_and(|found| !found.is_dir()) {
+                let message = format!("`rootdirectory`: {} is there, and is no directory", path.display());
+                return Err(Error::new(ErrorKind::InvalidParameters, message));
+            }
+            Ok(Filesystem { root: Arc::new(Root::new(path)) })
+        })
+        .await
+    }
+
+    /// Does something that blocks, off the executor's threads.
+    async fn run<T: Send + 'static>(
+        &self,
+        path: &StoragePath,
+        work: impl FnOnce(&Root, &StoragePath) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (root, path) = (Arc::clone(&self.root), path.clone());
+        blocking(move || work(&root, &path)).await
+    }
+}
+
+/// Runs what blocks on a thread for that.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match spawn_blocking(work).await {
+        Ok(done) => done,
+        // Only when the executor shuts down, or by a panic, which is a fault of this driver's.
+        Err(error) => Err(Error::new(ErrorKind::OutcomeUnknown, "the operation was cut off").with_source(error)),
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl StorageDriver for Filesystem {
+    fn name(&self) -> &str {
+        "filesystem"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            atomic_replace: true,
+            durable: true,
+            resumable: true,
+            consistent: true,
+            // Distribution's layout shows an unfinished upload at its path, and so cannot tell it from a file.
+            hidden_uploads: false,
+            uploads: false,
+            redirect: false,
+            native_walk: false,
+        }
+    }
+
+    async fn get_content(&self, path: &StoragePath) -> Result<Bytes> {
+        self.run(path, store::get).await.map(Bytes::from)
+    }
+
+    async fn put_content(&self, path: &StoragePath, content: Bytes) -> Result<()> {
+        self.run(path, move |root, path| store::put(root, path, &content)).await
+    }
+
+    async fn reader(&self, path: &StoragePath, range: ByteRange) -> Result<Reader> {
+        let (file, info, count) = self.run(path, move |root, path| store::open(root, path, range)).await?;
+        Ok(Reader::new(info, file_stream::read_file(Arc::new(file), range.offset, count)))
+    }
+
+    async fn writer(&self, path: &StoragePath, mode: WriteMode) -> Result<Box<dyn FileWriter>> {
+        Ok(Box::new(Writer::open(Arc::clone(&self.root), path.clone(), mode).await?))
+    }
+
+    async fn stat(&self, path: &StoragePath) -> Result<FileInfo> {
+        self.run(path, store::stat).await
+    }
+
+    async fn list(&self, path: &StoragePath, start_after: Option<&Position>) -> Result<EntryStream> {
+        listing::list(Arc::clone(&self.root), path.clone(), start_after.cloned()).await
+    }
+
+    async fn walk(&self, path: &StoragePath, start: Option<&Cursor>) -> Result<EntryStream> {
+        let root = Arc::clone(&self.root);
+        walk_by_listing(move |path, after| listing::list(Arc::clone(&root), path, after).boxed(), path, start).await
+    }
+
+    async fn move_file(&self, source: &StoragePath, destination: &StoragePath) -> Result<()> {
+        let destination = destination.clone();
+        self.run(source, move |root, source| store::move_file(root, source, &destination)).await
+    }
+
+    async fn delete(&self, path: &StoragePath) -> Result<()> {
+        self.run(path, store::delete).await
+    }
+
+    async fn delete_files(&self, paths: &[StoragePath]) -> Result<()> {
+        let (root, paths) = (Arc::clone(&self.root), paths.to_vec());
+        blocking(move || store::delete_files(&root, &paths)).await
+    }
+
+    async fn redirect_url(&self, _: &StoragePath, _: &RedirectRequest) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    async fn uploads(&self, _: &StoragePath) -> Result<EntryStream> {
+        Err(Error::unsupported("an unfinished upload lies at its path here, like a file; see `list`"))
+    }
+}

@@ -1,0 +1,115 @@
+//! The root directory, and the directories below it: found, made and synced.
+//!
+//! Everything here blocks, and nothing leaves the root: paths are resolved by cap-std, beneath an open directory.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use rustix::fs::{Mode, OFlags};
+
+use crate::contract::StoragePath;
+
+/// The root directory, which need not exist.
+#[derive(Debug)]
+pub(super) struct Root {
+    path: PathBuf,
+    /// Held for writing while directories are made and synced, and for a moment by whoever finds one there: so nobody
+    /// stores a file in a directory whose own entry might not survive a crash.
+    making: RwLock<()>,
+}
+
+impl Root {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Root { path, making: RwLock::new(()) }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens the root. Anew for every operation, which costs two microseconds: whoever replaces the directory meanwhile
+    /// is heard.
+    pub(super) fn open(&self) -> io::Result<Dir> {
+        Dir::open_ambient_dir(&self.path, ambient_authority())
+    }
+
+    /// Opens the directory that holds `path`.
+    pub(super) fn parent(&self, path: &StoragePath) -> io::Result<Dir> {
+        let root = self.open()?;
+        match parent(path) {
+            "" => Ok(root),
+            parent => root.open_dir(parent),
+        }
+    }
+
+    /// Opens the directory that holds `path`, and makes it with all above it where they are missing. What was made
+    /// survives a crash when this returns.
+    pub(super) fn make_parent(&self, path: &StoragePath) -> io::Result<Dir> {
+        {
+            let _made = self.making.read().unwrap_or_else(PoisonError::into_inner);
+            match self.parent(path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                found => return found,
+            }
+        }
+        let _making = self.making.write().unwrap_or_else(PoisonError::into_inner);
+        let mut directory = self.make()?;
+        for name in parent(path).split('/').filter(|name| !name.is_empty()) {
+            match directory.create_dir(name) {
+                Ok(()) => sync_directory(&directory)?,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+            directory = directory.open_dir(name)?;
+        }
+        Ok(directory)
+    }
+
+    /// Makes the root, with all above it.
+    fn make(&self) -> io::Result<Dir> {
+        let mut missing = Vec::new();
+        let mut above: &Path = &self.path;
+        while !above.as_os_str().is_empty() && !above.try_exists()? {
+            missing.push(above);
+            above = above.parent().unwrap_or(Path::new(""));
+        }
+        for directory in missing.into_iter().rev() {
+            match std::fs::create_dir(directory) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
+            let holder = directory.parent().filter(|holder| !holder.as_os_str().is_empty());
+            std::fs::File::open(holder.unwrap_or(Path::new(".")))?.sync_all()?;
+        }
+        self.open()
+    }
+}
+
+/// Makes the entries of a directory survive a crash: names that were made, replaced or removed.
+///
+/// Fails with [`Unsynced`] inside: what was to be synced has been done by then.
+pub(super) fn sync_directory(directory: &Dir) -> io::Result<()> {
+    // cap-std's own handle may be one that cannot be synced (O_PATH).
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let synced = rustix::fs::openat(directory, ".", flags, Mode::empty()).and_then(rustix::fs::fsync);
+    synced.map_err(|errno| io::Error::other(Unsynced(errno.into())))
+}
+
+/// A change was made, and cannot be made to survive a crash.
+#[derive(Debug, thiserror::Error)]
+#[error("the directory cannot be synced: {0}")]
+pub(super) struct Unsynced(io::Error);
+
+/// Returns the directory of a path below the root: empty where it is the root.
+fn parent(path: &StoragePath) -> &str {
+    path.relative().rsplit_once('/').map_or("", |(parent, _)| parent)
+}
+
+/// Returns the last name of a path, which is not the root.
+pub(super) fn name(path: &StoragePath) -> &str {
+    // `base` refuses the root; without it, no file has the name of the directory itself.
+    path.file_name().unwrap_or(".")
+}

@@ -1,0 +1,274 @@
+//! Uploads: anew into a temporary that is renamed at the end, or on in place.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use cap_std::fs::{OpenOptions, OpenOptionsExt};
+use rustix::fs::OFlags;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use super::error::{Intent, error};
+use super::root::{Root, name, sync_directory};
+use super::temporary::Temporary;
+use super::{blocking, store};
+use crate::contract::{Error, ErrorKind, FileWriter, Result, StoragePath, WriteMode};
+
+/// Smaller pieces are gathered to this size, in bytes; larger ones are written as they come, without a copy.
+const STEP: usize = 256 * 1024;
+
+/// Where the bytes go.
+enum Target {
+    /// A file that is renamed over the path at close and commit, as Distribution's readers expect to find it.
+    Temporary(Temporary),
+    /// The file at the path, continued as Distribution does.
+    InPlace(Arc<File>),
+}
+
+/// An upload and where it has come to. Everything here blocks.
+struct Upload {
+    root: Arc<Root>,
+    path: StoragePath,
+    target: Target,
+}
+
+/// The writer. Holds at most two steps: the one that is gathered, and the one that is being written.
+pub(super) struct Writer {
+    /// None once the upload has ended.
+    upload: Option<Upload>,
+    file: Arc<File>,
+    path: StoragePath,
+    /// How many bytes are on their way to the file, or in it.
+    written: u64,
+    gathered: BytesMut,
+    /// The write that is under way, and where it began.
+    pending: Option<(u64, JoinHandle<io::Result<()>>)>,
+    /// Whether bytes of a failed write may lie beyond `written`.
+    failed: bool,
+}
+
+impl Writer {
+    /// Begins an upload, or continues one.
+    pub(super) async fn open(root: Arc<Root>, path: StoragePath, mode: WriteMode) -> Result<Self> {
+        let (upload, file, written) = blocking(move || {
+            let (target, file, size) = match mode {
+                WriteMode::New => {
+                    let temporary = begin(&root, &path)?;
+                    let file = Arc::clone(temporary.file());
+                    (Target::Temporary(temporary), file, 0)
+                }
+                WriteMode::Append => {
+                    let (file, size) = resume(&root, &path)?;
+                    (Target::InPlace(Arc::clone(&file)), file, size)
+                }
+            };
+            Ok((Upload { root, path, target }, file, size))
+        })
+        .await?;
+        let path = upload.path.clone();
+        Ok(Writer {
+            upload: Some(upload),
+            file,
+            path,
+            written,
+            gathered: BytesMut::new(),
+            pending: None,
+            failed: false,
+        })
+    }
+
+    /// Waits for the write that is under way.
+    async fn wait(&mut self) -> Result<()> {
+        let Some((from, pending)) = &mut self.pending else { return Ok(()) };
+        let from = *from;
+        let done = pending.await.map_err(io::Error::from).flatten();
+        self.pending = None;
+        done.map_err(|found| {
+            self.written = from;
+            self.gathered.clear();
+            self.failed = true;
+            error(&self.path, Intent::Store, found)
+        })
+    }
+
+    /// Begins to write, once the write before is done.
+    async fn begin(&mut self, data: Bytes) -> Result<()> {
+        self.wait().await?;
+        let (file, from) = (Arc::clone(&self.file), self.written);
+        self.written += data.len() as u64;
+        self.pending = Some((from, spawn_blocking(move || file.write_all_at(&data, from))));
+        Ok(())
+    }
+
+    async fn finish(&mut self) -> Result<u64> {
+        // A write that fails now has failed the close: what was stored before it is kept, and can be continued.
+        let mut flushed = Ok(());
+        if !self.gathered.is_empty() {
+            let gathered = self.gathered.split().freeze();
+            flushed = self.begin(gathered).await;
+        }
+        let flushed = flushed.and(self.wait().await);
+        let (size, failed) = (self.written, self.failed);
+        let Some(upload) = self.upload.take() else { return Ok(size) };
+        let finished = blocking(move || upload.finish(size, failed)).await;
+        flushed.and(finished).map(|()| size)
+    }
+}
+
+/// Begins a file that is not there yet.
+fn begin(root: &Root, path: &StoragePath) -> Result<Temporary> {
+    if store::stat(root, path).is_ok_and(|found| found.is_dir) {
+        return Err(Error::invalid_path(path, "a directory is there; delete it, or use another path"));
+    }
+    store::again_where_deleted(|| Temporary::create(root.make_parent(path)?))
+        .map_err(|found| error(path, Intent::Store, found))
+}
+
+/// Opens a file to be continued; with its size.
+fn resume(root: &Root, path: &StoragePath) -> Result<(Arc<File>, u64)> {
+    // Without waiting: a named pipe would wait for a reader.
+    let mut options = OpenOptions::new();
+    options.write(true).custom_flags(OFlags::NONBLOCK.bits() as i32);
+    let missing = |found| error(path, Intent::Find, found);
+    let file = root.open().and_then(|root| root.open_with(path.relative(), &options)).map_err(missing)?.into_std();
+    let metadata = file.metadata().map_err(missing)?;
+    if !metadata.is_file() {
+        return Err(Error::path_not_found(path));
+    }
+    Ok((Arc::new(file), metadata.len()))
+}
+
+impl Upload {
+    /// Keeps the upload at its path: for Distribution's layout a close and a commit are the same.
+    fn finish(self, size: u64, failed: bool) -> Result<()> {
+        let Upload { root, path, target } = self;
+        let failed_to = |found| error(&path, Intent::Store, found);
+        let deleted = || Error::new(ErrorKind::Conflict, "the upload was deleted meanwhile").with_path(&path);
+        match target {
+            Target::Temporary(temporary) => {
+                if failed {
+                    temporary.file().set_len(size).map_err(failed_to)?;
+                }
+                match temporary.publish(name(&path)) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => Err(deleted()),
+                    published => published.map_err(failed_to),
+                }
+            }
+            Target::InPlace(file) => {
+                if failed {
+                    file.set_len(size).map_err(failed_to)?;
+                }
+                file.sync_all().map_err(failed_to)?;
+                let ours = file.metadata().map_err(failed_to)?;
+                if !is_at(&root, &path, &ours) {
+                    return Err(deleted());
+                }
+                if ours.len() != size {
+                    let message = format!("another writer continued it too: it has {} bytes, not {size}", ours.len());
+                    return Err(Error::new(ErrorKind::Conflict, message).with_path(&path));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Throws the upload away.
+    fn cancel(self) -> Result<()> {
+        let Upload { root, path, target } = self;
+        let failed = |found| error(&path, Intent::Store, found);
+        let Target::InPlace(file) = target else { return Ok(()) };
+        // Not what somebody else has put there since.
+        if is_at(&root, &path, &file.metadata().map_err(failed)?) {
+            let parent = root.parent(&path).map_err(failed)?;
+            match parent.remove_file(name(&path)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                removed => removed.and_then(|()| sync_directory(&parent)).map_err(failed)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns whether the file at the path is this one.
+fn is_at(root: &Root, path: &StoragePath, ours: &std::fs::Metadata) -> bool {
+    use cap_std::fs::MetadataExt;
+    let there = root.open().and_then(|root| root.metadata(path.relative()));
+    there.is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino()))
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl FileWriter for Writer {
+    fn size(&self) -> u64 {
+        self.written + self.gathered.len() as u64
+    }
+
+    async fn write(&mut self, data: Bytes) -> Result<()> {
+        if self.gathered.is_empty() && data.len() >= STEP {
+            return self.begin(data).await;
+        }
+        if self.gathered.len() + data.len() >= STEP {
+            // Waited for first: should this be dropped meanwhile, nothing has been taken yet.
+            self.wait().await?;
+            let mut gathered = std::mem::take(&mut self.gathered);
+            gathered.extend_from_slice(&data);
+            return self.begin(gathered.freeze()).await;
+        }
+        self.gathered.extend_from_slice(&data);
+        Ok(())
+    }
+
+    async fn close(mut self: Box<Self>) -> Result<u64> {
+        self.finish().await
+    }
+
+    async fn commit(mut self: Box<Self>) -> Result<u64> {
+        self.finish().await
+    }
+
+    async fn cancel(mut self: Box<Self>) -> Result<()> {
+        // Whatever became of it, it is thrown away.
+        let _ = self.wait().await;
+        match self.upload.take() {
+            Some(upload) => blocking(move || upload.cancel()).await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        let Some(upload) = self.upload.take() else { return };
+        let (file, gathered, pending) = (Arc::clone(&self.file), self.gathered.split().freeze(), self.pending.take());
+        let (written, failed) = (self.written, self.failed);
+        let close = async move {
+            let (mut size, mut failed) = (written, failed);
+            if let Some((from, pending)) = pending
+                && !matches!(pending.await, Ok(Ok(())))
+            {
+                (size, failed) = (from, true);
+            }
+            let path = upload.path.clone();
+            let closed = blocking(move || {
+                if !failed {
+                    failed = file.write_all_at(&gathered, size).is_err();
+                    size += if failed { 0 } else { gathered.len() as u64 };
+                }
+                upload.finish(size, failed)
+            });
+            // Nobody is left to hear of it but the log.
+            if let Err(error) = closed.await {
+                tracing::warn!(path = %path, %error, "a dropped upload could not be closed");
+            }
+        };
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(close)),
+            Err(_) => {
+                tracing::warn!(path = %self.path, "an upload was dropped outside of the executor and is thrown away")
+            }
+        }
+    }
+}
