@@ -8,6 +8,7 @@ mod interrupt;
 mod location;
 mod open;
 mod output;
+mod pattern;
 mod transfer;
 mod tree;
 
@@ -18,7 +19,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use commands::{cp, drivers, files};
+use commands::{cp, demo, drivers, files};
 use config::{Config, Given};
 use open::Store;
 
@@ -62,6 +63,7 @@ enum Command {
     /// Delete a file, or a directory with all below it.
     Rm(files::One),
     Cp(cp::Cp),
+    Demo(demo::Demo),
 }
 
 #[tokio::main]
@@ -89,5 +91,6 @@ async fn run(cli: &Cli) -> Result<()> {
         Command::Mv(args) => files::mv(args, &store, driver, cli.json).await,
         Command::Rm(args) => files::rm(args, &store, driver, cli.json).await,
         Command::Cp(args) => args.run(&store, cli.json).await,
+        Command::Demo(args) => args.run(&wharf::runtime::Runtime::new(Default::default())?, cli.json).await,
     }
 }
