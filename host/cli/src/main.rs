@@ -2,8 +2,10 @@
 //!
 //! Exit codes: 0 all done, 1 something failed, 2 wrong use, 130 interrupted.
 
+mod cache;
 mod commands;
 mod config;
+mod grant;
 mod interrupt;
 mod location;
 mod open;
@@ -21,7 +23,8 @@ use tracing_subscriber::EnvFilter;
 
 use commands::{cp, demo, drivers, files};
 use config::{Config, Given};
-use open::Store;
+use grant::Grant;
+use open::{Settings, Store};
 
 /// Storage drivers for container registries.
 #[derive(Parser, Debug)]
@@ -30,12 +33,21 @@ struct Cli {
     /// A configuration file: Distribution's config.yml, of which `storage:` counts, with `drivers:` beside it.
     #[arg(long, global = true)]
     config: Option<PathBuf>,
-    /// The driver that plain /paths are in.
+    /// The driver that plain /paths are in: its name, or the file of a component.
     #[arg(short, long, global = true)]
     driver: Option<String>,
     /// Parameters: a JSON object, KEY=VALUE, or NAME={JSON} for one of two drivers. May be repeated.
     #[arg(long, global = true)]
     params: Vec<String>,
+    /// The directory of components: each FILE.wasm in it is offered under its name. Default: ./drivers, if it is there.
+    #[arg(long, global = true, value_name = "DIR")]
+    drivers: Option<PathBuf>,
+    /// What components may touch: dir:HOST=GUEST:rw, dir:HOST=GUEST:ro or env:NAME. May be repeated.
+    #[arg(long, global = true)]
+    grant: Vec<Grant>,
+    /// Compile components anew; keep nothing of it.
+    #[arg(long, global = true)]
+    no_cache: bool,
     /// Write JSON on standard output.
     #[arg(long, global = true)]
     json: bool,
@@ -66,6 +78,21 @@ enum Command {
     Demo(demo::Demo),
 }
 
+impl Command {
+    /// Returns the drivers that the command's arguments name, by name or file: a file must be known before any is opened.
+    fn drivers(&self) -> Vec<String> {
+        match self {
+            Command::Drivers => Vec::new(),
+            Command::Get(args) => location::drivers([&*args.location]),
+            Command::Put(args) => location::drivers([&*args.location]),
+            Command::Ls(args) => location::drivers([&*args.location]),
+            Command::Stat(args) | Command::Rm(args) => location::drivers([&*args.location]),
+            Command::Mv(args) => location::drivers([&*args.from, &*args.to]),
+            Command::Cp(args) => location::drivers([&*args.from, &*args.to]),
+        }
+    }
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -79,8 +106,16 @@ async fn main() -> ExitCode {
 }
 
 async fn run(cli: &Cli) -> Result<()> {
-    let config = cli.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
-    let store = Store::new(config, Given::parse(&cli.params)?)?;
+    let settings = Settings {
+        config: cli.config.as_deref().map(Config::read).transpose()?.unwrap_or_default(),
+        given: Given::parse(&cli.params)?,
+        directory: cli.drivers.clone(),
+        grants: cli.grant.clone(),
+        no_cache: cli.no_cache,
+    };
+    let mut named = cli.command.drivers();
+    named.extend(cli.driver.clone());
+    let store = Store::new(settings, &named)?;
     let driver = cli.driver.as_deref();
     match &cli.command {
         Command::Drivers => drivers::run(&store, cli.json),
