@@ -82,7 +82,7 @@ impl Command {
     /// Returns the drivers that the command's arguments name, by name or file: a file must be known before any is opened.
     fn drivers(&self) -> Vec<String> {
         match self {
-            Command::Drivers => Vec::new(),
+            Command::Drivers | Command::Demo(_) => Vec::new(),
             Command::Get(args) => location::drivers([&*args.location]),
             Command::Put(args) => location::drivers([&*args.location]),
             Command::Ls(args) => location::drivers([&*args.location]),
@@ -126,6 +126,6 @@ async fn run(cli: &Cli) -> Result<()> {
         Command::Mv(args) => files::mv(args, &store, driver, cli.json).await,
         Command::Rm(args) => files::rm(args, &store, driver, cli.json).await,
         Command::Cp(args) => args.run(&store, cli.json).await,
-        Command::Demo(args) => args.run(&wharf::runtime::Runtime::new(Default::default())?, cli.json).await,
+        Command::Demo(args) => args.run(&open::engine(cli.no_cache)?, cli.json).await,
     }
 }

@@ -53,8 +53,7 @@ impl Store {
         let runtime = if drivers.components.is_empty() && files.is_empty() {
             None
         } else {
-            let cache = if no_cache { None } else { cache::directory() };
-            Some(Runtime::new(RuntimeConfig { cache }).context("could not start the runtime of components")?)
+            Some(engine(no_cache)?)
         };
         let mut store = Store { config, given, factory: Factory::new(), runtime, files: BTreeMap::new() };
         if let Some(runtime) = &store.runtime {
@@ -95,6 +94,12 @@ impl Store {
         let name = self.name_of(driver);
         self.factory.create(name, parameters).await.with_context(|| format!("could not open the driver `{driver}`"))
     }
+}
+
+/// Starts the engine of components.
+pub(crate) fn engine(no_cache: bool) -> Result<Runtime> {
+    let cache = if no_cache { None } else { cache::directory() };
+    Runtime::new(RuntimeConfig { cache }).context("could not start the runtime of components")
 }
 
 /// Puts the configuration and the command line together: every component with what it is granted.
