@@ -21,7 +21,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use commands::{cp, demo, drivers, files};
+use commands::{bench, cp, demo, drivers, files};
 use config::{Config, Given};
 use grant::Grant;
 use open::{Settings, Store};
@@ -76,6 +76,7 @@ enum Command {
     Rm(files::One),
     Cp(cp::Cp),
     Demo(demo::Demo),
+    Bench(bench::Bench),
 }
 
 impl Command {
@@ -83,6 +84,7 @@ impl Command {
     fn drivers(&self) -> Vec<String> {
         match self {
             Command::Drivers | Command::Demo(_) => Vec::new(),
+            Command::Bench(args) => args.names.clone(),
             Command::Get(args) => location::drivers([&*args.location]),
             Command::Put(args) => location::drivers([&*args.location]),
             Command::Ls(args) => location::drivers([&*args.location]),
@@ -127,5 +129,6 @@ async fn run(cli: &Cli) -> Result<()> {
         Command::Rm(args) => files::rm(args, &store, driver, cli.json).await,
         Command::Cp(args) => args.run(&store, cli.json).await,
         Command::Demo(args) => args.run(&open::engine(cli.no_cache)?, cli.json).await,
+        Command::Bench(args) => args.run(&store, cli.no_cache, cli.json).await,
     }
 }

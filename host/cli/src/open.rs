@@ -50,11 +50,7 @@ impl Store {
         let mut factory = Factory::native();
         let drivers = drivers_config(&config, directory, &grants, &factory)?;
         let files: Vec<&String> = named.iter().filter(|text| location::is_file(text)).collect();
-        let runtime = if drivers.components.is_empty() && files.is_empty() {
-            None
-        } else {
-            Some(engine(no_cache)?)
-        };
+        let runtime = if drivers.components.is_empty() && files.is_empty() { None } else { Some(engine(no_cache)?) };
         let mut store = Store { config, given, factory: Factory::new(), runtime, files: BTreeMap::new() };
         if let Some(runtime) = &store.runtime {
             factory.register_components(runtime, &drivers).context("could not set up the components")?;

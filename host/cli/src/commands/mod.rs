@@ -1,5 +1,6 @@
 //! The commands, one in a file.
 
+pub(crate) mod bench;
 pub(crate) mod cp;
 pub(crate) mod demo;
 pub(crate) mod drivers;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::future::try_join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use wharf::contract::{ByteRange, StorageDriver, StoragePath, WriteMode};
+use wharf::contract::{ByteRange, StorageDriver, StorageDriverExt, StoragePath, WriteMode};
 
 use crate::pattern::{Pattern, STEP};
 
@@ -83,11 +83,6 @@ impl Operation {
         }
     }
 
-    /// Returns whether it can be done on plain files.
-    pub(super) fn is_for(self, target: &Target) -> bool {
-        matches!(target, Target::Driver(_)) || self.bytes().is_some()
-    }
-
     /// Stores what the operation needs, before it is measured.
     pub(super) async fn prepare(self, target: &Target, material: &Material) -> Result<()> {
         match (self, target) {
@@ -103,10 +98,10 @@ impl Operation {
         Ok(())
     }
 
-    /// Does it once, and returns what it took.
-    pub(super) async fn once(self, target: &Target, material: &Material) -> Result<Duration> {
+    /// Does it once, and returns what it took; none if there is no such operation on plain files.
+    pub(super) async fn once(self, target: &Target, material: &Material) -> Result<Option<Duration>> {
         match target {
-            Target::Driver(driver) => self.on_driver(&**driver, material).await,
+            Target::Driver(driver) => self.on_driver(&**driver, material).await.map(Some),
             Target::Plain(directory) => self.on_files(directory.join("plain"), material).await,
         }
     }
@@ -167,7 +162,7 @@ impl Operation {
     }
 
     /// The same with plain files: written with a sync, as the filesystem drivers do it.
-    async fn on_files(self, file: PathBuf, material: &Material) -> Result<Duration> {
+    async fn on_files(self, file: PathBuf, material: &Material) -> Result<Option<Duration>> {
         let started = Instant::now();
         let could_not = || format!("could not use the plain file {}", file.display());
         match self {
@@ -178,7 +173,7 @@ impl Operation {
                 }
                 to.flush().await.with_context(could_not)?;
                 to.sync_all().await.with_context(could_not)?;
-                Ok(started.elapsed())
+                Ok(Some(started.elapsed()))
             }
             Operation::Down(size) => {
                 let mut from = tokio::fs::File::open(&file).await.with_context(could_not)?;
@@ -192,11 +187,23 @@ impl Operation {
                 }
                 let taken = started.elapsed();
                 ensure!(read == size, "{read} of {size} bytes came from the plain file");
-                Ok(taken)
+                Ok(Some(taken))
             }
-            _ => Ok(Duration::ZERO),
+            _ => Ok(None),
         }
     }
+}
+
+/// Looks that nothing is where a benchmark stores, so that nothing of anybody else's is deleted afterwards.
+pub(super) async fn claim(target: &Target, name: &str) -> Result<()> {
+    if let Target::Driver(driver) = target {
+        let there = driver.exists(&StoragePath::parse(DIRECTORY)?).await?;
+        ensure!(
+            !there,
+            "{name} has something at {DIRECTORY}: another benchmark, or the rest of one that was killed; delete it, or wait"
+        );
+    }
+    Ok(())
 }
 
 /// Takes away what a benchmark stored.
