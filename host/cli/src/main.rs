@@ -20,7 +20,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use commands::{cp, drivers, files};
+use commands::{cp, drivers, files, inspect};
 use config::{Config, Given};
 use grant::Grant;
 use open::{Settings, Store};
@@ -60,7 +60,8 @@ struct Cli {
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Show which drivers there are.
-    Drivers,
+    Drivers(drivers::Drivers),
+    Inspect(inspect::Inspect),
     /// Read a file, or part of one.
     Get(files::Get),
     /// Store a file.
@@ -80,7 +81,8 @@ impl Command {
     /// Returns the drivers that the command's arguments name, by name or file: a file must be known before any is opened.
     fn drivers(&self) -> Vec<String> {
         match self {
-            Command::Drivers => Vec::new(),
+            Command::Drivers(_) => Vec::new(),
+            Command::Inspect(args) => vec![args.component.clone()],
             Command::Get(args) => location::drivers([&*args.location]),
             Command::Put(args) => location::drivers([&*args.location]),
             Command::Ls(args) => location::drivers([&*args.location]),
@@ -116,7 +118,8 @@ async fn run(cli: &Cli) -> Result<()> {
     let store = Store::new(settings, &named)?;
     let driver = cli.driver.as_deref();
     match &cli.command {
-        Command::Drivers => drivers::run(&store, cli.json),
+        Command::Drivers(args) => drivers::run(args, &store, cli.json).await,
+        Command::Inspect(args) => inspect::run(args, &store, cli.json).await,
         Command::Get(args) => files::get(args, &store, driver).await,
         Command::Put(args) => files::put(args, &store, driver, cli.json).await,
         Command::Ls(args) => files::ls(args, &store, driver, cli.json).await,

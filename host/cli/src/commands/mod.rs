@@ -3,3 +3,4 @@
 pub(crate) mod cp;
 pub(crate) mod drivers;
 pub(crate) mod files;
+pub(crate) mod inspect;
