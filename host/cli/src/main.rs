@@ -13,6 +13,7 @@ mod output;
 mod transfer;
 mod tree;
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -20,7 +21,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use commands::{cp, drivers, files, inspect};
+use commands::{conformance, cp, drivers, files, inspect};
 use config::{Config, Given};
 use grant::Grant;
 use open::{Settings, Store};
@@ -62,6 +63,7 @@ enum Command {
     /// Show which drivers there are.
     Drivers(drivers::Drivers),
     Inspect(inspect::Inspect),
+    Conformance(conformance::Conformance),
     /// Read a file, or part of one.
     Get(files::Get),
     /// Store a file.
@@ -83,6 +85,7 @@ impl Command {
         match self {
             Command::Drivers(_) => Vec::new(),
             Command::Inspect(args) => vec![args.component.clone()],
+            Command::Conformance(args) => vec![args.subject.clone()],
             Command::Get(args) => location::drivers([&*args.location]),
             Command::Put(args) => location::drivers([&*args.location]),
             Command::Ls(args) => location::drivers([&*args.location]),
@@ -98,7 +101,8 @@ async fn main() -> ExitCode {
     let cli = Cli::parse();
     let level = ["warn", "info", "debug", "trace"][usize::from(cli.verbose.min(3))];
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).init();
+    let ansi = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(ansi).with_env_filter(filter).init();
     match run(&cli).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => output::report(&error, cli.json),
@@ -120,6 +124,7 @@ async fn run(cli: &Cli) -> Result<()> {
     match &cli.command {
         Command::Drivers(args) => drivers::run(args, &store, cli.json).await,
         Command::Inspect(args) => inspect::run(args, &store, cli.json).await,
+        Command::Conformance(args) => conformance::run(args, &store, cli.json).await,
         Command::Get(args) => files::get(args, &store, driver).await,
         Command::Put(args) => files::put(args, &store, driver, cli.json).await,
         Command::Ls(args) => files::ls(args, &store, driver, cli.json).await,

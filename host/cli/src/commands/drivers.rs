@@ -61,10 +61,13 @@ pub(crate) async fn run(args: &Drivers, store: &Store, as_json: bool) -> Result<
 
 /// Loads a component and puts it together with what it is granted. Returns what it says of itself.
 async fn check(factory: &Factory, name: &str) -> Result<String> {
-    let (Some(component), Some(config)) = (factory.component(name).await?, factory.component_config(name)) else {
+    let (Some(component), Some(config)) =
+        (factory.component(name).await.map_err(output::sentence)?, factory.component_config(name))
+    else {
         bail!("{name} is no component");
     };
-    let driver = ComponentDriver::new(component, config.allow.clone(), config.limits.clone())?;
+    let driver =
+        ComponentDriver::new(component, config.allow.clone(), config.limits.clone()).map_err(output::sentence)?;
     let description = driver.component().description();
     Ok(format!("{} {}", description.name, description.version))
 }

@@ -26,7 +26,9 @@ pub(crate) async fn run(args: &Inspect, store: &Store, as_json: bool) -> Result<
         // The factory's own words: they list what there is, or say why the file was refused.
         factory.create(name, wharf::factory::Parameters::new()).await?;
     }
-    let (Some(component), Some(config)) = (factory.component(name).await?, factory.component_config(name)) else {
+    let (Some(component), Some(config)) =
+        (factory.component(name).await.map_err(output::sentence)?, factory.component_config(name))
+    else {
         bail!("{name} is a native driver: it is compiled in, and there is nothing to inspect; name a component's file");
     };
     let size = match &config.component {
@@ -36,7 +38,7 @@ pub(crate) async fn run(args: &Inspect, store: &Store, as_json: bool) -> Result<
         ),
     };
     // What cannot be granted is refused in the words that an opening would be refused in.
-    ComponentDriver::new(component.clone(), config.allow.clone(), config.limits.clone())?;
+    ComponentDriver::new(component.clone(), config.allow.clone(), config.limits.clone()).map_err(output::sentence)?;
     let description = component.description();
     output::print(
         as_json,

@@ -1,5 +1,6 @@
 //! The commands, one in a file.
 
+pub(crate) mod conformance;
 pub(crate) mod cp;
 pub(crate) mod drivers;
 pub(crate) mod files;
