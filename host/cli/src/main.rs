@@ -14,6 +14,7 @@ mod pattern;
 mod transfer;
 mod tree;
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -21,7 +22,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use commands::{bench, cp, demo, drivers, files};
+use commands::{bench, conformance, cp, demo, drivers, files, inspect};
 use config::{Config, Given};
 use grant::Grant;
 use open::{Settings, Store};
@@ -61,7 +62,9 @@ struct Cli {
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Show which drivers there are.
-    Drivers,
+    Drivers(drivers::Drivers),
+    Inspect(inspect::Inspect),
+    Conformance(conformance::Conformance),
     /// Read a file, or part of one.
     Get(files::Get),
     /// Store a file.
@@ -83,7 +86,9 @@ impl Command {
     /// Returns the drivers that the command's arguments name, by name or file: a file must be known before any is opened.
     fn drivers(&self) -> Vec<String> {
         match self {
-            Command::Drivers | Command::Demo(_) => Vec::new(),
+            Command::Drivers(_) | Command::Demo(_) => Vec::new(),
+            Command::Inspect(args) => vec![args.component.clone()],
+            Command::Conformance(args) => vec![args.subject.clone()],
             Command::Bench(args) => args.names.clone(),
             Command::Get(args) => location::drivers([&*args.location]),
             Command::Put(args) => location::drivers([&*args.location]),
@@ -100,7 +105,8 @@ async fn main() -> ExitCode {
     let cli = Cli::parse();
     let level = ["warn", "info", "debug", "trace"][usize::from(cli.verbose.min(3))];
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).init();
+    let ansi = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(ansi).with_env_filter(filter).init();
     match run(&cli).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => output::report(&error, cli.json),
@@ -120,7 +126,9 @@ async fn run(cli: &Cli) -> Result<()> {
     let store = Store::new(settings, &named)?;
     let driver = cli.driver.as_deref();
     match &cli.command {
-        Command::Drivers => drivers::run(&store, cli.json),
+        Command::Drivers(args) => drivers::run(args, &store, cli.json).await,
+        Command::Inspect(args) => inspect::run(args, &store, cli.json).await,
+        Command::Conformance(args) => conformance::run(args, &store, cli.json).await,
         Command::Get(args) => files::get(args, &store, driver).await,
         Command::Put(args) => files::put(args, &store, driver, cli.json).await,
         Command::Ls(args) => files::ls(args, &store, driver, cli.json).await,

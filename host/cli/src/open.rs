@@ -69,7 +69,6 @@ impl Store {
     }
 
     /// Returns the engine of components; none if there is no component.
-    #[allow(dead_code, reason = "`wharf bench` counts the copied bytes with it")]
     pub(crate) fn runtime(&self) -> Option<&Runtime> {
         self.runtime.as_ref()
     }
