@@ -2,19 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set up its files has failed")]
 
-use std::path::Path;
-use std::process::{Command, Output};
+mod support;
 
 use serde_json::Value;
-
-fn wharf(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_wharf")).args(arguments).output().unwrap()
-}
-
-fn json(output: &Output) -> Value {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
-}
+use support::{fail, last_json, succeed, text};
 
 /// Returns the figures of a row, one for each driver.
 fn row<'a>(set: &'a Value, title: &str) -> &'a Vec<Value> {
@@ -26,9 +17,17 @@ fn row<'a>(set: &'a Value, title: &str) -> &'a Vec<Value> {
 #[test]
 fn drivers_that_are_named_are_measured_side_by_side_and_left_as_they_were() {
     let root = tempfile::tempdir().unwrap();
-    let parameters = format!("filesystem={{\"rootdirectory\":{:?}}}", root.path().to_str().unwrap());
-    let measured =
-        json(&wharf(&["--json", "bench", "inmemory", "filesystem", "--stream", "1MiB", "--params", &parameters]));
+    let parameters = format!("filesystem={{\"rootdirectory\":{:?}}}", text(root.path()));
+    let measured = last_json(&succeed(&[
+        "--json",
+        "bench",
+        "inmemory",
+        "filesystem",
+        "--stream",
+        "1MiB",
+        "--params",
+        &parameters,
+    ]));
     let set = &measured["sets"][0];
     for title in ["stat", "64 stats at once", "get 1 KiB", "put 1 KiB", "get 1 MiB", "put 1 MiB", "stream up 1.0 MiB"] {
         let drivers = row(set, title);
@@ -48,16 +47,15 @@ fn what_somebody_else_stored_is_not_taken_away() {
     let file = root.path().join("wharf-bench/file");
     std::fs::create_dir(file.parent().unwrap()).unwrap();
     std::fs::write(&file, "somebody else's").unwrap();
-    let parameters = format!("rootdirectory={}", root.path().to_str().unwrap());
-    let output = wharf(&["bench", "filesystem", "--stream", "1MiB", "--params", &parameters]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8(output.stderr).unwrap().contains("/wharf-bench"));
-    assert!(Path::new(&file).exists());
+    let parameters = format!("rootdirectory={}", text(root.path()));
+    let error = fail(&["bench", "filesystem", "--stream", "1MiB", "--params", &parameters]);
+    assert!(error.contains("/wharf-bench"), "{error}");
+    assert!(file.exists());
 }
 
 #[test]
 fn the_projects_drivers_are_measured_without_a_name_and_no_stream_enters_the_filesystem_component() {
-    let measured = json(&wharf(&["--json", "bench", "--stream", "1MiB"]));
+    let measured = last_json(&succeed(&["--json", "bench", "--stream", "1MiB"]));
     let sets = measured["sets"].as_array().unwrap();
     assert_eq!(sets.len(), 3);
     let files = &sets[1];

@@ -2,24 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set up its files has failed")]
 
-use std::process::{Command, Output};
+mod support;
 
-use serde_json::Value;
-
-fn demo(arguments: &[&str], components: Option<&str>) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wharf"));
-    command.arg("demo").args(arguments);
-    if let Some(directory) = components {
-        command.env("WHARF_COMPONENTS", directory);
-    }
-    command.output().unwrap()
-}
+use support::{command, last_json, succeed, text};
 
 #[test]
 fn both_drivers_do_the_whole_session_and_no_stream_enters_the_component() {
-    let output = demo(&["--small"], None);
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    let text = succeed(&["demo", "--small"]);
     let mut lines = text.lines();
     let head: Vec<_> = lines.next().unwrap().split_whitespace().collect();
     assert_eq!(head, ["filesystem", "archive", "ratio"]);
@@ -38,10 +27,10 @@ fn a_program_gets_one_object() {
     let tree = tempfile::tempdir().unwrap();
     std::fs::write(tree.path().join("file"), "content").unwrap();
     std::fs::write(tree.path().join("no driver stores this"), "").unwrap();
-    let output = demo(&["--small", "--json", "--tree", tree.path().to_str().unwrap()], None);
+    let output = command(&["demo", "--small", "--json", "--tree", text(tree.path())]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(output.stderr.is_empty(), "standard error is no terminal, and nothing went wrong");
-    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let object = last_json(&String::from_utf8(output.stdout).unwrap());
     assert_eq!(object["tree"]["files"], 1);
     assert_eq!(object["tree"]["not_stored"][0], "no driver stores this");
     assert_eq!(object["copied_bytes"], 0);
@@ -54,7 +43,7 @@ fn a_program_gets_one_object() {
 
 #[test]
 fn without_components_it_names_the_command_that_builds_them() {
-    let output = demo(&["--small"], Some("/nonexistent"));
+    let output = command(&["demo", "--small"]).env("WHARF_COMPONENTS", "/nonexistent").output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let message = String::from_utf8(output.stderr).unwrap();
     assert!(message.contains("cargo xtask guests"), "{message}");
