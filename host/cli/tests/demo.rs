@@ -17,7 +17,7 @@ fn both_drivers_do_the_whole_session_and_no_stream_enters_the_component() {
         line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
     };
     // A time and a rate for each of the two, and the ratio.
-    let stream = row("store a stream of 64 MiB");
+    let stream = row("store a stream of 64.0 MiB");
     assert_eq!(stream.iter().filter(|word| *word == "MB/s").count(), 2, "{stream:?}");
     assert_eq!(row("stream bytes copied in or out of it").last().unwrap(), "0");
 }

@@ -63,13 +63,7 @@ impl Bench {
             if !as_json && std::io::stderr().is_terminal() { |text| eprintln!("  measuring: {text}") } else { |_| () };
         let (material, mut measured) = (Material::new(), Vec::new());
         for set in sets {
-            let set = tokio::select! {
-                biased;
-                () = interrupt.wait() => {
-                    return Err(output::Interrupted("what was stored may lie at /wharf-bench".to_owned()).into());
-                }
-                set = set.measure(material.clone(), progress) => set?,
-            };
+            let set = set.measure(material.clone(), progress, &mut interrupt).await?;
             if !as_json {
                 output::print(false, || set.text(), || json!(null))?;
             }

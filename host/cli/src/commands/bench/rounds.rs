@@ -1,5 +1,6 @@
 //! Measuring drivers side by side: in rounds, so that whatever else the machine does hits all of them alike.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -8,6 +9,8 @@ use wharf::runtime::Runtime;
 use super::operation::{Material, Operation, Target, claim, clean};
 use super::samples::Samples;
 use super::wanted::Wanted;
+use crate::interrupt::Interrupt;
+use crate::output::Interrupted;
 
 /// In a round, one driver is at it no longer than this, and does the operation once at least.
 const TURN: Duration = Duration::from_millis(50);
@@ -45,7 +48,7 @@ pub(super) struct Set {
 /// A set, measured.
 #[derive(Debug)]
 pub(super) struct Measured {
-    pub(super) set: Set,
+    pub(super) set: Arc<Set>,
     /// By row, then by contender.
     pub(super) samples: Vec<Vec<Samples>>,
     /// The bytes of the set's streams, where a component took part.
@@ -60,24 +63,38 @@ pub(super) struct Streamed {
 }
 
 impl Set {
-    /// Measures every row. What was stored is taken away, also after a failure.
-    pub(super) async fn measure(self, material: Material, progress: fn(&str)) -> Result<Measured> {
+    /// Measures every row. What was stored is taken away, also after a failure or an interrupt.
+    pub(super) async fn measure(
+        self,
+        material: Material,
+        progress: fn(&str),
+        interrupt: &mut Interrupt,
+    ) -> Result<Measured> {
+        for contender in &self.contenders {
+            claim(&contender.target, &contender.name).await?;
+        }
+        let set = Arc::new(self);
+        let measuring = Arc::clone(&set);
         // A task of its own: the runtime's main task is slower to be woken, and that would be measured.
-        let task = tokio::spawn(async move {
-            for contender in &self.contenders {
-                claim(&contender.target, &contender.name).await?;
+        let mut task = tokio::spawn(async move { measuring.rows(&material, progress).await });
+        let measured = tokio::select! {
+            biased;
+            () = interrupt.wait() => {
+                task.abort();
+                // What it was aborted with says nothing; after this it does nothing any more.
+                let _ = (&mut task).await;
+                Err(Interrupted("what was stored is deleted again".to_owned()).into())
             }
-            let measured = self.rows(&material, progress).await;
-            let mut cleaned = Ok(());
-            for contender in &self.contenders {
-                let done = clean(&contender.target).await;
-                cleaned = cleaned.and(done.with_context(|| format!("could not clean up in {}", contender.name)));
-            }
-            let (samples, streamed) = measured?;
-            cleaned?;
-            anyhow::Ok(Measured { set: self, samples, streamed })
-        });
-        task.await.context("the measurement ended before it was done")?
+            done = &mut task => done.context("the measurement ended before it was done").and_then(|rows| rows),
+        };
+        let mut cleaned = Ok(());
+        for contender in &set.contenders {
+            let done = clean(&contender.target).await;
+            cleaned = cleaned.and(done.with_context(|| format!("could not clean up in {}", contender.name)));
+        }
+        let (samples, streamed) = measured?;
+        cleaned?;
+        Ok(Measured { set, samples, streamed })
     }
 
     async fn rows(&self, material: &Material, progress: fn(&str)) -> Result<(Vec<Vec<Samples>>, Option<Streamed>)> {

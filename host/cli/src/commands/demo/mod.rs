@@ -1,5 +1,7 @@
 //! `wharf demo`: one session on a native driver and on a component, side by side.
 
+mod change;
+mod check;
 mod session;
 mod source;
 mod table;
@@ -65,28 +67,20 @@ impl Demo {
             .tempdir()
             .context("could not create a temporary directory; TMPDIR names another place")?;
         let progress = Progress { on: !as_json && std::io::stderr().is_terminal() };
-        tokio::select! {
-            biased;
-            () = interrupt.wait() => {
-                Err(output::Interrupted("the temporary directory was removed".to_owned()).into())
-            }
-            done = self.session(runtime, &component, place.path(), progress) => {
-                let (plan, columns, moved) = done?;
-                let columns = [&columns[0], &columns[1]];
-                let unstorable = plan.source.not_stored.len();
-                output::print(
-                    as_json,
-                    || {
-                        let mut text = table::text(&plan, columns, moved);
-                        if unstorable > 0 {
-                            text += &format!("not stored: {unstorable} links and names that no driver can store\n");
-                        }
-                        text + "Both stored the same and gave back the same, by SHA-256."
-                    },
-                    || table::json(&plan, columns, moved),
-                )
-            }
-        }
+        let (plan, columns, moved) = self.session(runtime, &component, place.path(), &mut interrupt, progress).await?;
+        let columns = [&columns[0], &columns[1]];
+        let unstorable = plan.source.not_stored.len();
+        output::print(
+            as_json,
+            || {
+                let mut text = table::text(&plan, columns, moved);
+                if unstorable > 0 {
+                    text += &format!("not stored: {unstorable} links and names that no driver can store\n");
+                }
+                text + "Both stored the same and gave back the same, by SHA-256."
+            },
+            || table::json(&plan, columns, moved),
+        )
     }
 
     async fn session(
@@ -94,6 +88,7 @@ impl Demo {
         runtime: &Runtime,
         component: &Path,
         place: &Path,
+        interrupt: &mut Interrupt,
         progress: Progress,
     ) -> Result<(Arc<Plan>, [Column; 2], Moved)> {
         let (stream, upload) = if self.small { (64 * MIB, 8 * MIB) } else { (1024 * MIB, 128 * MIB) };
@@ -116,9 +111,11 @@ impl Demo {
             for side in &mut sides {
                 let before = counted(runtime);
                 let name = side.side.name.clone();
-                let taken = side.step(step, &plan).await.with_context(|| {
-                    format!("the session with `{name}` failed at its step \"{}\"", step.describe(&plan))
-                })?;
+                let taken = match side.step(step, &plan, interrupt).await {
+                    Err(error) if !error.is::<output::Interrupted>() => Err(error
+                        .context(format!("the session with `{name}` failed at its step \"{}\"", step.describe(&plan)))),
+                    done => done,
+                }?;
                 progress.tell(&format!("{name} {}", table::cell(taken, step.bytes(&plan))));
                 let after = counted(runtime);
                 // Small files are put in one piece, as an argument: those bytes do enter the component.
@@ -146,10 +143,10 @@ impl Running {
     }
 
     /// Does a step and returns what it took.
-    async fn step(&mut self, step: Step, plan: &Arc<Plan>) -> Result<Duration> {
+    async fn step(&mut self, step: Step, plan: &Arc<Plan>, interrupt: &mut Interrupt) -> Result<Duration> {
         let (side, plan, driver) = (Arc::clone(&self.side), Arc::clone(plan), self.driver.clone());
         // A task of its own: the runtime's main task is slower to be woken, and that would be counted.
-        let task = tokio::spawn(async move {
+        let mut task = tokio::spawn(async move {
             let started = Instant::now();
             let driver = match driver {
                 Some(driver) => driver,
@@ -158,7 +155,16 @@ impl Running {
             step.run(&plan, &side, &driver).await?;
             anyhow::Ok((driver, started.elapsed()))
         });
-        let (driver, taken) = task.await.context("the step ended before it was done")??;
+        let (driver, taken) = tokio::select! {
+            biased;
+            () = interrupt.wait() => {
+                task.abort();
+                // What it was aborted with says nothing; after this it does nothing any more.
+                let _ = (&mut task).await;
+                return Err(output::Interrupted("the demo's temporary directory is removed".to_owned()).into());
+            }
+            done = &mut task => done.context("the step ended before it was done")??,
+        };
         self.driver = Some(driver);
         self.times.push(taken);
         Ok(taken)

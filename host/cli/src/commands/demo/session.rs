@@ -1,24 +1,19 @@
 //! The session: what is done on each driver, step by step, and compared with what has to come out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail, ensure};
-use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream};
-use sha2::{Digest, Sha256};
-use tokio::io::AsyncReadExt;
-use wharf::contract::{ByteRange, Entry, StorageDriver, StorageDriverExt, StoragePath, WriteMode};
+use anyhow::{Context, Result};
+use bytesize::ByteSize;
+use wharf::contract::{StorageDriver, StoragePath};
 use wharf::factory::{Factory, Parameters};
 
 use super::source::{Content, Source};
+use super::{change, check};
 use crate::pattern::{Pattern, STEP};
 
 /// How many files of the tree are under way at a time.
-const FILES_AT_A_TIME: usize = 8;
-
-/// Files up to this size are put in one piece, larger ones as a stream.
-const IN_ONE_PIECE: u64 = 1 << 20;
+pub(super) const FILES_AT_A_TIME: usize = 8;
 
 /// What is done, the same on every driver.
 #[derive(Debug)]
@@ -26,7 +21,7 @@ pub(super) struct Plan {
     /// The tree that is stored.
     pub(super) source: Source,
     /// The bytes of the two streams.
-    pattern: Pattern,
+    pub(super) pattern: Pattern,
     /// The stream that is stored at once.
     pub(super) stream: Content,
     /// The stream whose upload is interrupted half-way.
@@ -87,7 +82,7 @@ impl Plan {
     }
 
     /// Returns every file that is stored, before the move or after it.
-    fn files(&self, moved: bool) -> Result<BTreeMap<StoragePath, Content>> {
+    pub(super) fn files(&self, moved: bool) -> Result<BTreeMap<StoragePath, Content>> {
         let root = if moved { StoragePath::parse("/moved")? } else { StoragePath::root() };
         let tree = self.source.files.iter().map(|(path, content)| (format!("tree/{path}"), *content));
         let streams = [("streams/whole".to_owned(), self.stream), ("streams/resumed".to_owned(), self.upload)];
@@ -141,219 +136,23 @@ impl Step {
     pub(super) async fn run(self, plan: &Arc<Plan>, side: &Side, driver: &Arc<dyn StorageDriver>) -> Result<()> {
         match self {
             Step::Open => Ok(()),
-            Step::StoreTree => store_tree(plan, driver).await,
-            Step::StoreStream => store_stream(plan, &**driver).await,
-            Step::Interrupt => interrupt(plan, &**driver).await,
-            Step::Resume => resume(plan, &*side.open().await.context("could not open it again")?).await,
-            Step::List => list(plan, &**driver).await,
-            Step::Walk => walk(plan, &**driver).await,
-            Step::Move => move_all(plan, driver).await,
-            Step::ReadTree => read(plan, driver, "/moved/tree", FILES_AT_A_TIME).await,
-            Step::ReadStreams => read(plan, driver, "/moved/streams", 1).await,
-            Step::Delete => delete(&**driver).await,
+            Step::StoreTree => change::store_tree(plan, driver).await,
+            Step::StoreStream => change::store_stream(plan, &**driver).await,
+            Step::Interrupt => change::interrupt(plan, &**driver).await,
+            Step::Resume => change::resume(plan, &*side.open().await.context("could not open it again")?).await,
+            Step::List => check::list(plan, &**driver).await,
+            Step::Walk => check::walk(plan, &**driver).await,
+            Step::Move => change::move_all(plan, driver).await,
+            Step::ReadTree => check::read(plan, driver, "/moved/tree", FILES_AT_A_TIME).await,
+            Step::ReadStreams => check::read(plan, driver, "/moved/streams", 1).await,
+            Step::Delete => change::delete(&**driver).await,
         }
     }
-}
-
-async fn store_tree(plan: &Arc<Plan>, driver: &Arc<dyn StorageDriver>) -> Result<()> {
-    let files: Vec<_> = plan.source.files.iter().map(|(path, content)| (path.clone(), *content)).collect();
-    stream::iter(files.into_iter().map(Ok))
-        .try_for_each_concurrent(FILES_AT_A_TIME, |(relative, content)| {
-            let (plan, driver) = (Arc::clone(plan), Arc::clone(driver));
-            async move {
-                let (from, to) = (plan.source.root.join(&relative), StoragePath::parse(format!("/tree/{relative}"))?);
-                let could_not = || format!("could not read {}", from.display());
-                if content.size <= IN_ONE_PIECE {
-                    let bytes = tokio::fs::read(&from).await.with_context(could_not)?;
-                    return Ok(driver.put_content(&to, bytes.into()).await?);
-                }
-                let mut file = tokio::fs::File::open(&from).await.with_context(could_not)?;
-                let mut writer = driver.writer(&to, WriteMode::New).await?;
-                loop {
-                    let mut chunk = bytes::BytesMut::with_capacity(STEP);
-                    if file.read_buf(&mut chunk).await.with_context(could_not)? == 0 {
-                        writer.commit().await?;
-                        return Ok(());
-                    }
-                    writer.write(chunk.freeze()).await?;
-                }
-            }
-        })
-        .await
-}
-
-async fn store_stream(plan: &Plan, driver: &dyn StorageDriver) -> Result<()> {
-    let mut writer = driver.writer(&StoragePath::parse("/streams/whole")?, WriteMode::New).await?;
-    for chunk in plan.pattern.chunks(0..plan.stream.size) {
-        writer.write(chunk).await?;
-    }
-    let stored = writer.commit().await?;
-    ensure!(stored == plan.stream.size, "{} bytes were written, and the commit says {stored}", plan.stream.size);
-    Ok(())
-}
-
-async fn interrupt(plan: &Plan, driver: &dyn StorageDriver) -> Result<()> {
-    let mut writer = driver.writer(&StoragePath::parse("/streams/resumed")?, WriteMode::New).await?;
-    for chunk in plan.pattern.chunks(0..plan.cut()) {
-        writer.write(chunk).await?;
-    }
-    let kept = writer.close().await?;
-    ensure!(kept == plan.cut(), "{} bytes were written, and {kept} were kept", plan.cut());
-    Ok(())
-}
-
-async fn resume(plan: &Plan, another: &dyn StorageDriver) -> Result<()> {
-    let mut writer = another.writer(&StoragePath::parse("/streams/resumed")?, WriteMode::Append).await?;
-    let had = writer.size();
-    if had != plan.cut() {
-        writer.cancel().await?;
-        bail!("the upload was closed at {} bytes, and goes on at {had}", plan.cut());
-    }
-    for chunk in plan.pattern.chunks(had..plan.upload.size) {
-        writer.write(chunk).await?;
-    }
-    let stored = writer.commit().await?;
-    ensure!(stored == plan.upload.size, "the upload has {} bytes, and the commit says {stored}", plan.upload.size);
-    Ok(())
-}
-
-/// Returns the directories that lie above files, the root among them.
-fn directories(files: &BTreeMap<StoragePath, Content>) -> BTreeSet<StoragePath> {
-    files.keys().flat_map(|file| std::iter::successors(file.parent(), StoragePath::parent)).collect()
-}
-
-async fn list(plan: &Plan, driver: &dyn StorageDriver) -> Result<()> {
-    let files = plan.files(false)?;
-    let directories = directories(&files);
-    for directory in &directories {
-        let mut found = BTreeSet::new();
-        for entry in driver.list_all(directory).await? {
-            same_size(&entry, &files)?;
-            found.insert((entry.path, entry.is_dir));
-        }
-        let below = |path: &StoragePath| path.parent().as_ref() == Some(directory);
-        let files = files.keys().map(|path| (path, false));
-        let expected: BTreeSet<_> = directories
-            .iter()
-            .map(|path| (path, true))
-            .chain(files)
-            .filter(|(path, _)| below(path))
-            .map(|(path, is_dir)| (path.clone(), is_dir))
-            .collect();
-        compare(&format!("the listing of {directory}"), &found, &expected)?;
-    }
-    Ok(())
-}
-
-async fn walk(plan: &Plan, driver: &dyn StorageDriver) -> Result<()> {
-    let expected = plan.files(false)?;
-    let (mut files, mut found) = (BTreeSet::new(), BTreeSet::new());
-    let mut entries = driver.walk(&StoragePath::root(), None).await?;
-    while let Some(entry) = entries.try_next().await? {
-        if entry.is_dir {
-            found.insert(entry.path);
-            continue;
-        }
-        same_size(&entry, &expected)?;
-        files.insert(entry.path);
-    }
-    compare("the walk's files", &files, &expected.keys().cloned().collect())?;
-    let mut directories = directories(&expected);
-    directories.remove(&StoragePath::root());
-    compare("the walk's directories", &found, &directories)
-}
-
-/// Compares the size that a listing tells, where it tells one.
-fn same_size(entry: &Entry, expected: &BTreeMap<StoragePath, Content>) -> Result<()> {
-    if let (Some(told), Some(content)) = (entry.size, expected.get(&entry.path)) {
-        ensure!(told == content.size, "a listing says {told} bytes of {}, which has {}", entry.path, content.size);
-    }
-    Ok(())
-}
-
-/// Compares two sets, and tells the first difference of either kind.
-fn compare<T: Ord + std::fmt::Debug>(what: &str, found: &BTreeSet<T>, expected: &BTreeSet<T>) -> Result<()> {
-    if let Some(missing) = expected.difference(found).next() {
-        bail!("{what} lacks {missing:?} ({} found, {} stored)", found.len(), expected.len());
-    }
-    if let Some(surplus) = found.difference(expected).next() {
-        bail!("{what} has {surplus:?}, which was never stored ({} found, {} stored)", found.len(), expected.len());
-    }
-    Ok(())
-}
-
-async fn move_all(plan: &Plan, driver: &Arc<dyn StorageDriver>) -> Result<()> {
-    let moves: Vec<_> = plan.files(false)?.into_keys().zip(plan.files(true)?).collect();
-    stream::iter(moves.into_iter().map(Ok))
-        .try_for_each_concurrent(FILES_AT_A_TIME, |(from, (to, content))| {
-            let driver = Arc::clone(driver);
-            async move {
-                driver.move_file(&from, &to).await?;
-                ensure!(!driver.exists(&from).await?, "{from} is still there after its move to {to}");
-                let size = driver.stat(&to).await?.size;
-                ensure!(size == content.size, "{to} has {size} bytes after its move, and {from} had {}", content.size);
-                Ok(())
-            }
-        })
-        .await
-}
-
-async fn read(plan: &Plan, driver: &Arc<dyn StorageDriver>, below: &str, at_a_time: usize) -> Result<()> {
-    let below = StoragePath::parse(below)?;
-    let files = plan.files(true)?.into_iter().filter(|(path, _)| below.contains(path));
-    stream::iter(files.collect::<Vec<_>>())
-        .map(Ok)
-        .try_for_each_concurrent(at_a_time, |(path, content)| {
-            let driver = Arc::clone(driver);
-            async move {
-                let mut reader = driver.reader(&path, ByteRange::ALL).await?;
-                let (mut hash, mut size) = (Sha256::new(), 0);
-                while let Some(chunk) = reader.try_next().await? {
-                    let chunk: Bytes = chunk;
-                    hash.update(&chunk);
-                    size += chunk.len() as u64;
-                }
-                let read = Content { size, digest: hash.finalize().into() };
-                ensure!(
-                    read == content,
-                    "{path} does not hold what was stored: {size} bytes were read and {} stored, and the SHA-256 is {} \
-                     and not {}",
-                    content.size,
-                    hex(&read.digest),
-                    hex(&content.digest)
-                );
-                Ok(())
-            }
-        })
-        .await
-}
-
-/// Deletes what is left, and looks that nothing is there then. Directories may be left behind, empty.
-async fn delete(driver: &dyn StorageDriver) -> Result<()> {
-    for entry in driver.list_all(&StoragePath::root()).await? {
-        driver.delete(&entry.path).await?;
-    }
-    let mut left = driver.walk(&StoragePath::root(), None).await?;
-    while let Some(entry) = left.try_next().await? {
-        ensure!(entry.is_dir, "{} is still there after it was deleted", entry.path);
-    }
-    Ok(())
-}
-
-fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Writes a number of bytes for people.
 pub(super) fn size(bytes: u64) -> String {
-    const MIB: u64 = 1 << 20;
-    if bytes > 0 && bytes.is_multiple_of(1024 * MIB) {
-        format!("{} GiB", bytes / (1024 * MIB))
-    } else if bytes > 0 && bytes.is_multiple_of(MIB) {
-        format!("{} MiB", bytes / MIB)
-    } else {
-        indicatif::BinaryBytes(bytes).to_string()
-    }
+    ByteSize::b(bytes).display().iec().to_string()
 }
 
 #[cfg(test)]
@@ -414,13 +213,5 @@ mod tests {
         for fault in faults {
             assert!(session(Some(fault)).await.is_err(), "{fault:?}");
         }
-    }
-
-    #[test]
-    fn sizes_are_told_in_whole_units_where_they_are_whole() {
-        assert_eq!(size(1 << 30), "1 GiB");
-        assert_eq!(size(72 << 20), "72 MiB");
-        assert_eq!(size(0), "0 B");
-        assert_eq!(size(1536), "1.50 KiB");
     }
 }
