@@ -9,8 +9,8 @@ use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt};
 use wharf::contract::{Result, StorageDriver, StoragePath, WriteMode};
 use wharf::factory::{Factory, Parameters};
-use wharf::runtime::{ComponentConfig, DirectoryGrant, Grants, Runtime, RuntimeConfig};
-use wharf_conformance::components::component;
+use wharf::runtime::{Runtime, RuntimeConfig};
+use wharf_conformance::components::with_filesystem;
 
 use crate::trace::BEGIN;
 
@@ -174,20 +174,13 @@ async fn run(scenario: &Scenario, is_component: bool, root: &Path) -> std::resul
 }
 
 async fn open(is_component: bool, root: &Path) -> std::result::Result<Arc<dyn StorageDriver>, String> {
-    let mut factory = Factory::native();
     if !is_component {
         let parameters = Parameters::new().with("rootdirectory", root.display().to_string());
-        return factory.create("filesystem", parameters).await.map_err(|error| error.to_string());
+        return Factory::native().create("filesystem", parameters).await.map_err(|error| error.to_string());
     }
     std::fs::create_dir_all(root).map_err(|error| error.to_string())?;
     let text = |error: wharf::contract::Error| error.to_string();
     let runtime = Runtime::new(RuntimeConfig { cache: Some(crate::cache().to_owned()) }).map_err(text)?;
-    let data = DirectoryGrant { host: root.to_owned(), guest: "/data".to_owned(), write: true };
-    let config = ComponentConfig {
-        component: Some(component("filesystem")?),
-        allow: Grants { directories: vec![data], ..Grants::default() },
-        ..ComponentConfig::default()
-    };
-    factory.register_component(&runtime, "guest", config).map_err(text)?;
-    factory.create("guest", Parameters::new().with("rootdirectory", "/data")).await.map_err(text)
+    let factory = with_filesystem(&runtime, root).map_err(|error| error.to_string())?;
+    factory.create("filesystem.wasm", Parameters::new().with("rootdirectory", "/data")).await.map_err(text)
 }
