@@ -1,31 +1,21 @@
 //! The configuration: Distribution's `storage:` section, and `drivers:` beside it.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use wharf::factory::DriversConfig;
 
 /// The parts of a configuration file that drivers need. Distribution's other sections are passed over.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Config {
     /// Which components there are.
-    pub(crate) drivers: Drivers,
+    pub(crate) drivers: DriversConfig,
     /// The parameters of each driver, by its name.
     pub(crate) storage: BTreeMap<String, Value>,
-}
-
-/// The section `drivers:`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct Drivers {
-    /// Every `*.wasm` in it is offered under its file's name.
-    pub(crate) directory: Option<PathBuf>,
-    /// Components with a name or a configuration of their own.
-    #[serde(flatten)]
-    pub(crate) components: BTreeMap<String, Value>,
 }
 
 impl Config {

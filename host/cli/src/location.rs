@@ -12,9 +12,9 @@ pub(crate) enum Location {
     Stdio,
     /// A path of this machine.
     Local(PathBuf),
-    /// `NAME:/path`: a path in a driver.
+    /// `NAME:/path` or `FILE.wasm:/path`: a path in a driver.
     Store {
-        /// The driver's name.
+        /// The driver's name, or its file.
         driver: String,
         /// The path in it.
         path: StoragePath,
@@ -22,18 +22,22 @@ pub(crate) enum Location {
 }
 
 impl Location {
-    /// Reads `-`, `NAME:/path` or the path of a local file. A local file whose name looks like `NAME:/path` is
-    /// written with `./` before it.
+    /// Reads `-`, `NAME:/path`, `FILE.wasm:/path` or the path of a local file. A local file whose name looks like
+    /// `NAME:/path` is written with `./` before it.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         if text == "-" {
             return Ok(Location::Stdio);
         }
-        match text.split_once(':') {
-            Some((driver, path)) if is_driver_name(driver) && (path.is_empty() || path.starts_with('/')) => {
-                Self::in_driver(driver, path)
-            }
-            _ => Ok(Location::Local(PathBuf::from(text))),
+        if let Some((driver, path)) = text.split_once(':')
+            && is_driver_name(driver)
+            && (path.is_empty() || path.starts_with('/'))
+        {
+            return Self::in_driver(driver, path);
         }
+        if let Some((driver, path)) = text.split_once(".wasm:/") {
+            return Self::in_driver(&format!("{driver}.wasm"), &format!("/{path}"));
+        }
+        Ok(Location::Local(PathBuf::from(text)))
     }
 
     /// Reads the location of something stored: `NAME:/path`, or `/path` where `--driver` names the driver.
@@ -57,7 +61,22 @@ impl Location {
     }
 }
 
-fn is_driver_name(name: &str) -> bool {
+/// Returns whether a driver is named by its file and not by its name.
+pub(crate) fn is_file(driver: &str) -> bool {
+    driver.ends_with(".wasm") || driver.contains(std::path::is_separator)
+}
+
+/// Returns the drivers that the texts of a command line name, by name or file; a text that names none is passed over.
+pub(crate) fn drivers<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let driver = |text| match Location::parse(text) {
+        Ok(Location::Store { driver, .. }) => Some(driver),
+        _ => None,
+    };
+    texts.into_iter().filter_map(driver).collect()
+}
+
+/// Returns whether a text can be a driver's name.
+pub(crate) fn is_driver_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
 }
@@ -77,6 +96,13 @@ mod tests {
     fn a_driver_alone_means_its_root() {
         let Location::Store { path, .. } = Location::parse("inmemory:").unwrap() else { panic!() };
         assert!(path.is_root());
+    }
+
+    #[test]
+    fn a_components_file_a_colon_and_a_slash_mean_a_driver() {
+        let Location::Store { driver, path } = Location::parse("./a:b/c.wasm:/d").unwrap() else { panic!() };
+        assert_eq!((driver.as_str(), path.as_str()), ("./a:b/c.wasm", "/d"));
+        assert!(is_file(&driver) && is_file("c.wasm") && !is_file("c"));
     }
 
     #[test]

@@ -2,15 +2,19 @@
 //!
 //! Exit codes: 0 all done, 1 something failed, 2 wrong use, 130 interrupted.
 
+mod cache;
 mod commands;
 mod config;
+mod grant;
 mod interrupt;
 mod location;
 mod open;
 mod output;
+mod pattern;
 mod transfer;
 mod tree;
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -18,9 +22,10 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use commands::{cp, drivers, files};
+use commands::{bench, conformance, cp, demo, drivers, files, inspect};
 use config::{Config, Given};
-use open::Store;
+use grant::Grant;
+use open::{Settings, Store};
 
 /// Storage drivers for container registries.
 #[derive(Parser, Debug)]
@@ -29,12 +34,21 @@ struct Cli {
     /// A configuration file: Distribution's config.yml, of which `storage:` counts, with `drivers:` beside it.
     #[arg(long, global = true)]
     config: Option<PathBuf>,
-    /// The driver that plain /paths are in.
+    /// The driver that plain /paths are in: its name, or the file of a component.
     #[arg(short, long, global = true)]
     driver: Option<String>,
     /// Parameters: a JSON object, KEY=VALUE, or NAME={JSON} for one of two drivers. May be repeated.
     #[arg(long, global = true)]
     params: Vec<String>,
+    /// The directory of components: each FILE.wasm in it is offered under its name. Default: ./drivers, if it is there.
+    #[arg(long, global = true, value_name = "DIR")]
+    drivers: Option<PathBuf>,
+    /// What components may touch: dir:HOST=GUEST:rw, dir:HOST=GUEST:ro or env:NAME. May be repeated.
+    #[arg(long, global = true)]
+    grant: Vec<Grant>,
+    /// Compile components anew; keep nothing of it.
+    #[arg(long, global = true)]
+    no_cache: bool,
     /// Write JSON on standard output.
     #[arg(long, global = true)]
     json: bool,
@@ -48,7 +62,9 @@ struct Cli {
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Show which drivers there are.
-    Drivers,
+    Drivers(drivers::Drivers),
+    Inspect(inspect::Inspect),
+    Conformance(conformance::Conformance),
     /// Read a file, or part of one.
     Get(files::Get),
     /// Store a file.
@@ -62,6 +78,26 @@ enum Command {
     /// Delete a file, or a directory with all below it.
     Rm(files::One),
     Cp(cp::Cp),
+    Demo(demo::Demo),
+    Bench(bench::Bench),
+}
+
+impl Command {
+    /// Returns the drivers that the command's arguments name, by name or file: a file must be known before any is opened.
+    fn drivers(&self) -> Vec<String> {
+        match self {
+            Command::Drivers(_) | Command::Demo(_) => Vec::new(),
+            Command::Inspect(args) => vec![args.component.clone()],
+            Command::Conformance(args) => vec![args.subject.clone()],
+            Command::Bench(args) => args.names.clone(),
+            Command::Get(args) => location::drivers([&*args.location]),
+            Command::Put(args) => location::drivers([&*args.location]),
+            Command::Ls(args) => location::drivers([&*args.location]),
+            Command::Stat(args) | Command::Rm(args) => location::drivers([&*args.location]),
+            Command::Mv(args) => location::drivers([&*args.from, &*args.to]),
+            Command::Cp(args) => location::drivers([&*args.from, &*args.to]),
+        }
+    }
 }
 
 #[tokio::main]
@@ -69,7 +105,8 @@ async fn main() -> ExitCode {
     let cli = Cli::parse();
     let level = ["warn", "info", "debug", "trace"][usize::from(cli.verbose.min(3))];
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).init();
+    let ansi = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(ansi).with_env_filter(filter).init();
     match run(&cli).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => output::report(&error, cli.json),
@@ -77,11 +114,21 @@ async fn main() -> ExitCode {
 }
 
 async fn run(cli: &Cli) -> Result<()> {
-    let config = cli.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
-    let store = Store::new(config, Given::parse(&cli.params)?)?;
+    let settings = Settings {
+        config: cli.config.as_deref().map(Config::read).transpose()?.unwrap_or_default(),
+        given: Given::parse(&cli.params)?,
+        directory: cli.drivers.clone(),
+        grants: cli.grant.clone(),
+        no_cache: cli.no_cache,
+    };
+    let mut named = cli.command.drivers();
+    named.extend(cli.driver.clone());
+    let store = Store::new(settings, &named)?;
     let driver = cli.driver.as_deref();
     match &cli.command {
-        Command::Drivers => drivers::run(&store, cli.json),
+        Command::Drivers(args) => drivers::run(args, &store, cli.json).await,
+        Command::Inspect(args) => inspect::run(args, &store, cli.json).await,
+        Command::Conformance(args) => conformance::run(args, &store, cli.json).await,
         Command::Get(args) => files::get(args, &store, driver).await,
         Command::Put(args) => files::put(args, &store, driver, cli.json).await,
         Command::Ls(args) => files::ls(args, &store, driver, cli.json).await,
@@ -89,5 +136,7 @@ async fn run(cli: &Cli) -> Result<()> {
         Command::Mv(args) => files::mv(args, &store, driver, cli.json).await,
         Command::Rm(args) => files::rm(args, &store, driver, cli.json).await,
         Command::Cp(args) => args.run(&store, cli.json).await,
+        Command::Demo(args) => args.run(&open::engine(cli.no_cache)?, cli.json).await,
+        Command::Bench(args) => args.run(&store, cli.no_cache, cli.json).await,
     }
 }

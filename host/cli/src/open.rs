@@ -1,79 +1,164 @@
-//! Opening drivers by name. The only file that talks to the factory.
-//!
-//! The library's factory is written at the same time as this program. Until it is there, the cargo feature `factory`
-//! is off, and opening a driver is an error that says so.
+//! Opening drivers by name or by file. The only file that sets up the factory.
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result};
 use wharf::contract::StorageDriver;
+use wharf::factory::{DriversConfig, Factory, Parameters};
+use wharf::runtime::{ComponentConfig, Runtime, RuntimeConfig};
 
+use crate::cache;
 use crate::config::{Config, Given};
+use crate::grant::{self, Grant};
+use crate::location;
 
-/// What is needed to open a driver by name.
+/// The directory of components that is used if it is there and none is named.
+const DEFAULT_DIRECTORY: &str = "drivers";
+
+/// What the command line and the configuration say.
+#[derive(Debug, Default)]
+pub(crate) struct Settings {
+    /// The file of `--config`.
+    pub(crate) config: Config,
+    /// `--params`.
+    pub(crate) given: Given,
+    /// `--drivers`, which wins over the configuration's.
+    pub(crate) directory: Option<PathBuf>,
+    /// `--grant`, for every component.
+    pub(crate) grants: Vec<Grant>,
+    /// Whether compiled code is kept nowhere.
+    pub(crate) no_cache: bool,
+}
+
+/// Opens drivers, each with the parameters that belong to its name.
 pub(crate) struct Store {
     config: Config,
     given: Given,
-    #[cfg(feature = "factory")]
-    factory: wharf::factory::Factory,
-}
-
-/// A driver that the program offers.
-pub(crate) struct Offer {
-    /// The name to open it by.
-    pub(crate) name: String,
-    /// The component's file; none for a native driver.
-    pub(crate) file: Option<String>,
+    factory: Factory,
+    runtime: Option<Runtime>,
+    /// The names that files have, by the text that names them on the command line.
+    files: BTreeMap<String, String>,
 }
 
 impl Store {
-    /// Offers every driver that this program has.
-    pub(crate) fn new(config: Config, given: Given) -> Result<Self> {
-        if config.drivers.directory.is_some() || !config.drivers.components.is_empty() {
-            bail!("the configuration has a section `drivers:`, and this version loads no components; take it out");
+    /// Offers the native drivers, the components of the configuration and of the directory, and the files among
+    /// `named`, which are the drivers on the command line. The engine is started only if there is a component.
+    pub(crate) fn new(settings: Settings, named: &[String]) -> Result<Self> {
+        let Settings { config, given, directory, grants, no_cache } = settings;
+        let mut factory = Factory::native();
+        let drivers = drivers_config(&config, directory, &grants, &factory)?;
+        let files: Vec<&String> = named.iter().filter(|text| location::is_file(text)).collect();
+        let runtime = if drivers.components.is_empty() && files.is_empty() { None } else { Some(engine(no_cache)?) };
+        let mut store = Store { config, given, factory: Factory::new(), runtime, files: BTreeMap::new() };
+        if let Some(runtime) = &store.runtime {
+            factory.register_components(runtime, &drivers).context("could not set up the components")?;
+            for text in files {
+                let name = register_file(&mut factory, runtime, text, &grants)?;
+                store.files.insert(text.clone(), name);
+            }
         }
-        Ok(Store {
-            config,
-            given,
-            #[cfg(feature = "factory")]
-            factory: wharf::factory::Factory::native(),
-        })
+        store.factory = factory;
+        Ok(store)
     }
 
-    /// Returns what can be opened, sorted by name.
-    #[cfg(feature = "factory")]
-    pub(crate) fn offers(&self) -> Result<Vec<Offer>> {
-        use wharf::factory::Origin;
-        let offer = |(name, origin): (&str, &Origin)| Offer {
-            name: name.to_owned(),
-            file: match origin {
-                Origin::Native => None,
-                Origin::Component(file) => Some(file.display().to_string()),
-            },
-        };
-        Ok(self.factory.offers().map(offer).collect())
+    /// Returns the factory: what it offers, and which files it refused.
+    pub(crate) fn factory(&self) -> &Factory {
+        &self.factory
     }
 
-    /// Opens a driver with the parameters that belong to its name.
-    #[cfg(feature = "factory")]
-    pub(crate) async fn open(&self, name: &str) -> Result<Arc<dyn StorageDriver>> {
-        use anyhow::Context;
-        let parameters = serde_json::Value::Object(self.given.of(name, &self.config)?);
-        let parameters: wharf::factory::Parameters =
-            serde_json::from_value(parameters).map_err(|_| anyhow::anyhow!("the parameters of `{name}` are no map"))?;
-        self.factory.create(name, parameters).await.with_context(|| format!("could not open the driver `{name}`"))
+    /// Returns the engine of components; none if there is no component.
+    pub(crate) fn runtime(&self) -> Option<&Runtime> {
+        self.runtime.as_ref()
     }
 
-    /// This build has no drivers.
-    #[cfg(not(feature = "factory"))]
-    pub(crate) fn offers(&self) -> Result<Vec<Offer>> {
-        bail!("this build has no drivers: it was made without the cargo feature `factory`")
+    /// Returns the name of a driver that was named on the command line, by its name or its file.
+    pub(crate) fn name_of<'a>(&'a self, driver: &'a str) -> &'a str {
+        self.files.get(driver).map_or(driver, String::as_str)
     }
 
-    /// This build has no drivers.
-    #[cfg(not(feature = "factory"))]
-    pub(crate) async fn open(&self, name: &str) -> Result<Arc<dyn StorageDriver>> {
-        self.given.of(name, &self.config)?;
-        bail!("could not open the driver `{name}`: this build was made without the cargo feature `factory`")
+    /// Returns the parameters of a driver, by its name or file.
+    pub(crate) fn parameters(&self, driver: &str) -> Result<Parameters> {
+        Ok(self.given.of(self.name_of(driver), &self.config)?.into())
     }
+
+    /// Opens a driver, by its name or file, with its parameters.
+    pub(crate) async fn open(&self, driver: &str) -> Result<Arc<dyn StorageDriver>> {
+        let parameters = self.parameters(driver)?;
+        let name = self.name_of(driver);
+        self.factory.create(name, parameters).await.with_context(|| format!("could not open the driver `{driver}`"))
+    }
+}
+
+/// Starts the engine of components.
+pub(crate) fn engine(no_cache: bool) -> Result<Runtime> {
+    let cache = if no_cache { None } else { cache::directory() };
+    Runtime::new(RuntimeConfig { cache }).context("could not start the runtime of components")
+}
+
+/// Puts the configuration and the command line together: every component with what it is granted.
+///
+/// The directory's files are written out beside the configured ones, since a grant of the command line is for them too.
+/// Those that the factory would refuse are left to it, so that it can say why.
+fn drivers_config(
+    config: &Config,
+    directory: Option<PathBuf>,
+    grants: &[Grant],
+    native: &Factory,
+) -> Result<DriversConfig> {
+    let mut drivers = config.drivers.clone();
+    if directory.is_some() {
+        drivers.directory = directory;
+    } else if drivers.directory.is_none() && Path::new(DEFAULT_DIRECTORY).is_dir() {
+        drivers.directory = Some(Path::new(".").join(DEFAULT_DIRECTORY));
+    }
+    if let Some(directory) = &drivers.directory {
+        for file in components_in(directory)? {
+            let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            if location::is_driver_name(&name) && native.offer(&name).is_none() {
+                drivers.components.entry(name).or_default();
+            }
+        }
+    }
+    for component in drivers.components.values_mut() {
+        grant::add(grants, &mut component.allow);
+    }
+    Ok(drivers)
+}
+
+fn components_in(directory: &Path) -> Result<Vec<PathBuf>> {
+    let list = || -> std::io::Result<Vec<PathBuf>> {
+        let paths = std::fs::read_dir(directory)?.map(|entry| Ok(entry?.path()));
+        let paths: std::io::Result<Vec<PathBuf>> = paths.collect();
+        Ok(paths?.into_iter().filter(|path| path.extension().is_some_and(|end| end == "wasm")).collect())
+    };
+    list().with_context(|| {
+        format!(
+            "could not list the directory of drivers {}; create it, or correct --drivers or `drivers: directory:`",
+            directory.display()
+        )
+    })
+}
+
+/// Offers a file of the command line under its name without the ending; with the ending where that name is another
+/// driver's, as `filesystem` is. A file that is offered already keeps its name and its grants.
+fn register_file(factory: &mut Factory, runtime: &Runtime, text: &str, grants: &[Grant]) -> Result<String> {
+    let file = Path::new(text);
+    let same = |other: Option<&Path>| {
+        let (ours, theirs) = (file.canonicalize().ok(), other.and_then(|other| other.canonicalize().ok()));
+        ours.is_some() && ours == theirs
+    };
+    if let Some(offer) = factory.offers().find(|offer| same(offer.origin.file())) {
+        return Ok(offer.name.to_owned());
+    }
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    let name = match factory.offer(&stem) {
+        Some(_) => file.file_name().unwrap_or_default().to_string_lossy(),
+        None => stem,
+    };
+    let mut config = ComponentConfig { component: Some(file.to_owned()), ..ComponentConfig::default() };
+    grant::add(grants, &mut config.allow);
+    factory.register_component(runtime, &name, config).with_context(|| format!("could not offer the file {text}"))?;
+    Ok(name.into_owned())
 }

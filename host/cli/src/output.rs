@@ -53,6 +53,11 @@ pub(crate) fn report(error: &anyhow::Error, as_json: bool) -> ExitCode {
     ExitCode::from(if error.downcast_ref::<Interrupted>().is_some() { INTERRUPTED } else { FAILED })
 }
 
+/// Turns what is wrong with a component's file into the sentence alone: `other:` before it would tell nobody anything.
+pub(crate) fn sentence(error: Error) -> anyhow::Error {
+    if error.kind() == &ErrorKind::Other { anyhow::Error::msg(error.message().to_owned()) } else { error.into() }
+}
+
 /// Says what a person does next about an error of a driver.
 fn next_step(kind: &ErrorKind) -> Option<&'static str> {
     Some(match kind {

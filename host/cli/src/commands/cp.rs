@@ -25,9 +25,9 @@ use crate::tree::{Found, Tree};
 #[derive(Args, Debug)]
 pub(crate) struct Cp {
     /// A local path, or NAME:/path.
-    from: String,
+    pub(crate) from: String,
     /// A local path, or NAME:/path. A tree's files keep their paths below it.
-    to: String,
+    pub(crate) to: String,
     /// How many files are copied at a time.
     #[arg(long, default_value = "4")]
     jobs: NonZeroUsize,

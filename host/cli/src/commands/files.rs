@@ -23,14 +23,14 @@ const CHUNK: usize = 256 * 1024;
 #[derive(Args, Debug)]
 pub(crate) struct One {
     /// NAME:/path, or /path with --driver.
-    location: String,
+    pub(crate) location: String,
 }
 
 /// A stored file, and where to put it.
 #[derive(Args, Debug)]
 pub(crate) struct Get {
     /// NAME:/path, or /path with --driver.
-    location: String,
+    pub(crate) location: String,
     /// A local file, or `-` for standard output.
     #[arg(default_value = "-")]
     to: String,
@@ -48,14 +48,14 @@ pub(crate) struct Put {
     /// A local file, or `-` for standard input.
     from: String,
     /// NAME:/path, or /path with --driver.
-    location: String,
+    pub(crate) location: String,
 }
 
 /// A listing.
 #[derive(Args, Debug)]
 pub(crate) struct Ls {
     /// NAME:/path, or /path with --driver.
-    location: String,
+    pub(crate) location: String,
     /// All that lies below it too.
     #[arg(short, long)]
     recursive: bool,
@@ -65,9 +65,9 @@ pub(crate) struct Ls {
 #[derive(Args, Debug)]
 pub(crate) struct Mv {
     /// NAME:/path, or /path with --driver.
-    from: String,
+    pub(crate) from: String,
     /// Of the same driver.
-    to: String,
+    pub(crate) to: String,
 }
 
 async fn open(store: &Store, text: &str, driver: Option<&str>) -> Result<(Arc<dyn StorageDriver>, StoragePath)> {

@@ -1,0 +1,190 @@
+//! `wharf conformance`: the suite, on a driver by its name or file.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use async_trait::async_trait;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+use tokio::sync::OnceCell;
+use wharf::contract::{Capabilities, StorageDriver};
+use wharf::factory::{Factory, Parameters};
+use wharf::runtime::Instances;
+use wharf_conformance::{Report, Selection, Subject, Verdict, all_cases, run_with_progress};
+
+use crate::interrupt::Interrupt;
+use crate::open::Store;
+use crate::output::{self, Interrupted};
+
+/// Run the conformance suite on a driver, and say which promises it keeps.
+///
+/// The suite writes below directories of its own in the root of the store, named wharf-..., and deletes them. Exits with
+/// 1 if a case failed, or if the driver declares a capability that neither a case nor evidence proved.
+#[derive(Args, Debug)]
+pub(crate) struct Conformance {
+    /// The driver's name, or the file of a component.
+    pub(crate) subject: String,
+    /// Run only the cases whose name contains this.
+    #[arg(long, value_name = "TEXT")]
+    filter: Option<String>,
+    /// Run the cases that take minutes too.
+    #[arg(long)]
+    long: bool,
+    /// Leave out the cases that move tens of megabytes or thousands of files.
+    #[arg(long)]
+    no_heavy: bool,
+    /// A capability that you have proven by other means: `durable` (by the order of the system calls) and `native-walk`
+    /// (by the count of the store's requests) cannot be seen by a caller. May be repeated.
+    #[arg(long, value_name = "CAPABILITY", value_parser = capability)]
+    evidence: Vec<String>,
+}
+
+fn capability(text: &str) -> Result<String, String> {
+    let names = Capabilities::default().all().map(|(name, _)| name);
+    if names.contains(&text) { Ok(text.to_owned()) } else { Err(format!("the capabilities are {}", names.join(", "))) }
+}
+
+/// A driver of the factory, under test.
+struct Named {
+    shown: String,
+    name: String,
+    factory: Factory,
+    parameters: Parameters,
+    /// Set if each opening has a store of its own, in memory: then all openings are one, since another would see
+    /// another store.
+    one: Option<OnceCell<Arc<dyn StorageDriver>>>,
+}
+
+impl Named {
+    async fn anew(&self) -> wharf::contract::Result<Arc<dyn StorageDriver>> {
+        self.factory.create(&self.name, self.parameters.clone()).await
+    }
+}
+
+#[async_trait]
+impl Subject for Named {
+    fn name(&self) -> &str {
+        &self.shown
+    }
+
+    async fn open(&self) -> wharf::contract::Result<Arc<dyn StorageDriver>> {
+        match &self.one {
+            Some(one) => one.get_or_try_init(|| self.anew()).await.cloned(),
+            None => self.anew().await,
+        }
+    }
+
+    async fn open_empty(&self) -> Option<wharf::contract::Result<Arc<dyn StorageDriver>>> {
+        match &self.one {
+            Some(_) => Some(self.anew().await),
+            None => None,
+        }
+    }
+}
+
+/// Runs the suite and prints the report.
+pub(crate) async fn run(args: &Conformance, store: &Store, as_json: bool) -> Result<()> {
+    let subject = Arc::new(subject(args, store).await?);
+    let selection = Selection {
+        filter: args.filter.clone(),
+        heavy: !args.no_heavy,
+        long: args.long,
+        evidence: args.evidence.clone(),
+        ..Selection::default()
+    };
+    let bar = progress_bar(as_json);
+    let mut interrupt = Interrupt::listen();
+    let running = run_with_progress(subject, &selection, |case| {
+        if case.outcome == Verdict::Failed {
+            bar.suspend(|| eprintln!("failed: {}", case.case));
+        }
+        bar.set_message(case.case);
+        bar.inc(1);
+    });
+    let report = tokio::select! {
+        biased;
+        () = interrupt.wait() => {
+            bar.finish_and_clear();
+            let left = "directories named wharf-... may be left in the root of the store; `wharf ls` shows them";
+            return Err(Interrupted(left.to_owned()).into());
+        }
+        report = running => report,
+    };
+    bar.finish_and_clear();
+    let report = report.with_context(|| format!("could not open the driver `{}`", args.subject))?;
+    print(&report, as_json)?;
+    judge(&report, args)
+}
+
+async fn subject(args: &Conformance, store: &Store) -> Result<Named> {
+    let name = store.name_of(&args.subject);
+    let factory = store.factory();
+    let component = factory.component(name).await.map_err(output::sentence)?;
+    let in_memory = match &component {
+        Some(component) => component.description().instances == Instances::One,
+        None => name == "inmemory",
+    };
+    Ok(Named {
+        shown: args.subject.clone(),
+        name: name.to_owned(),
+        factory: factory.clone(),
+        parameters: store.parameters(&args.subject)?,
+        one: in_memory.then(OnceCell::new),
+    })
+}
+
+fn print(report: &Report, as_json: bool) -> Result<()> {
+    output::print(
+        as_json,
+        || report.to_string(),
+        || {
+            json!({
+                "driver": report.driver, "success": report.is_success(),
+                "passed": report.count(Verdict::Passed), "failed": report.count(Verdict::Failed),
+                "ignored": report.count(Verdict::Ignored), "unproven": report.unproven, "cases": report.cases,
+            })
+        },
+    )
+}
+
+/// Turns a report into an error, unless the driver kept what it promised.
+fn judge(report: &Report, args: &Conformance) -> Result<()> {
+    let failed = report.count(Verdict::Failed);
+    if report.count(Verdict::Passed) + failed == 0 {
+        bail!("no case ran on {}; `--filter` is a part of a case's name", report.driver);
+    }
+    let mut faults = Vec::new();
+    if failed > 0 {
+        faults.push(format!("{failed} cases failed on {}", report.driver));
+    }
+    let (unseen, unrun): (Vec<&str>, Vec<&str>) = report
+        .unproven
+        .iter()
+        .map(String::as_str)
+        .partition(|name| !all_cases().iter().any(|case| case.needs.contains(name)));
+    if !unseen.is_empty() {
+        faults.push(format!(
+            "it declares {}, which no caller can see: prove it by other means and say --evidence {}, or do not declare it",
+            unseen.join(" and "),
+            unseen.join(" --evidence ")
+        ));
+    }
+    if !unrun.is_empty() {
+        let heavy = if args.no_heavy { "; run it without --no-heavy" } else { "" };
+        faults.push(format!("it declares {}, and no case that proves it passed{heavy}", unrun.join(" and ")));
+    }
+    if faults.is_empty() { Ok(()) } else { bail!("{}", faults.join("; ")) }
+}
+
+/// A bar that is drawn on standard error, and only if that is a terminal.
+fn progress_bar(as_json: bool) -> ProgressBar {
+    if as_json {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(all_cases().len() as u64);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}") {
+        bar.set_style(style);
+    }
+    bar
+}
