@@ -50,7 +50,7 @@ impl Bench {
             .tempdir()
             .context("could not create a temporary directory; TMPDIR names another place")?;
         if cfg!(debug_assertions) {
-            eprintln!("this build is not optimised: its figures say little; `cargo build --release` makes one that is");
+            eprintln!("this is no release build, and slower than one; `cargo run --release -- bench` measures one");
         }
         let stream = self.stream.map(|stream| stream.as_u64());
         let sets = if self.names.is_empty() {
@@ -70,7 +70,7 @@ impl Bench {
             measured.push(set.json());
         }
         if as_json {
-            output::print(true, String::new, || json!({ "optimised": !cfg!(debug_assertions), "sets": measured }))?;
+            output::print(true, String::new, || json!({ "release": !cfg!(debug_assertions), "sets": measured }))?;
         }
         Ok(())
     }
