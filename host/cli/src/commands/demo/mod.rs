@@ -125,6 +125,7 @@ impl Demo {
             }
             progress.end();
         }
+        progress.end();
         let [native, component] = sides;
         Ok((plan, [native.column("native"), component.column(&format!("{COMPONENT}.wasm"))], moved))
     }
