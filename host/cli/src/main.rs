@@ -17,6 +17,7 @@ mod tree;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -100,17 +101,31 @@ impl Command {
     }
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+/// How long the end of the program waits for work on other threads, such as the removal of what was given up.
+const LAST_WORK: Duration = Duration::from_millis(500);
+
+fn main() -> ExitCode {
     let cli = Cli::parse();
     let level = ["warn", "info", "debug", "trace"][usize::from(cli.verbose.min(3))];
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let ansi = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(ansi).with_env_filter(filter).init();
-    match run(&cli).await {
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return output::report(
+                &anyhow::Error::new(error).context("could not start the program's threads"),
+                cli.json,
+            );
+        }
+    };
+    let code = match runtime.block_on(run(&cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => output::report(&error, cli.json),
-    }
+    };
+    // A read of standard input cannot be taken back: without a limit, an interrupted `put -` would wait for its line.
+    runtime.shutdown_timeout(LAST_WORK);
+    code
 }
 
 async fn run(cli: &Cli) -> Result<()> {
