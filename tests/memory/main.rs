@@ -11,9 +11,9 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::future::try_join_all;
 use wharf::contract::{ByteRange, Error, ErrorKind, Result, StorageDriver, StoragePath, WriteMode};
-use wharf::factory::{Factory, Parameters};
-use wharf::runtime::{ComponentConfig, DirectoryGrant, Grants, Runtime, RuntimeConfig};
-use wharf_conformance::components::component;
+use wharf::factory::Parameters;
+use wharf::runtime::{Runtime, RuntimeConfig};
+use wharf_conformance::components::with_filesystem;
 
 /// What is done: how many uploads at once, and of how many bytes each.
 const SHORT: &[(usize, u64)] = &[(16, 64 * MIB)];
@@ -43,14 +43,7 @@ async fn measure(rounds: &[(usize, u64)]) -> Result<bool> {
     let root = tempfile::tempdir().map_err(|error| other(format!("no temporary directory: {error}")))?;
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
     let runtime = Runtime::new(RuntimeConfig { cache: Some(cache) })?;
-    let mut factory = Factory::native();
-    let data = DirectoryGrant { host: root.path().to_owned(), guest: "/data".to_owned(), write: true };
-    let config = ComponentConfig {
-        component: Some(component("filesystem").map_err(other)?),
-        allow: Grants { directories: vec![data], ..Grants::default() },
-        ..ComponentConfig::default()
-    };
-    factory.register_component(&runtime, "filesystem.wasm", config)?;
+    let factory = with_filesystem(&runtime, root.path()).map_err(|error| other(error.to_string()))?;
 
     println!(
         "  {:<18}{:>20}{:>10}{:>16}{:>18}",

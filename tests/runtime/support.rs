@@ -8,8 +8,8 @@ use futures::TryStreamExt;
 use serde_json::{Map, Value};
 use wharf::contract::{ByteRange, Error, StorageDriver, StoragePath};
 use wharf::factory::{Factory, Parameters};
-use wharf::runtime::{ComponentConfig, DirectoryGrant, Grants, Limits, Runtime, RuntimeConfig};
-use wharf_conformance::components::component;
+use wharf::runtime::{ComponentConfig, Limits, Runtime, RuntimeConfig};
+use wharf_conformance::components::{component, with_filesystem};
 
 /// One runtime for all tests of the binary, except those that read its counters.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(new_runtime);
@@ -35,15 +35,8 @@ pub(crate) async fn faulty(parameters: Value, limits: Value) -> Result<Arc<dyn S
 
 /// Opens the filesystem component on a directory.
 pub(crate) async fn files(runtime: &Runtime, root: &Path) -> Result<Arc<dyn StorageDriver>, Error> {
-    let data = DirectoryGrant { host: root.to_owned(), guest: "/data".to_owned(), write: true };
-    let config = ComponentConfig {
-        component: Some(component("filesystem").unwrap()),
-        allow: Grants { directories: vec![data], ..Grants::default() },
-        ..Default::default()
-    };
-    let mut factory = Factory::new();
-    factory.register_component(runtime, "files", config).unwrap();
-    factory.create("files", Parameters::new().with("rootdirectory", "/data")).await
+    let factory = with_filesystem(runtime, root).unwrap();
+    factory.create("filesystem.wasm", Parameters::new().with("rootdirectory", "/data")).await
 }
 
 pub(crate) fn path(text: &str) -> StoragePath {

@@ -25,3 +25,26 @@ pub fn component(name: &str) -> Result<PathBuf, String> {
     }
     Err(format!("{} is not there; run `cargo xtask guests`, which builds it", file.display()))
 }
+
+/// Returns a factory with the native drivers and the filesystem component, as `filesystem.wasm`, which may use `root`:
+/// it sees it as `/data`.
+///
+/// # Errors
+///
+/// As [`component`]; or that the factory refuses it.
+#[cfg(feature = "wasm")]
+pub fn with_filesystem(
+    runtime: &wharf::runtime::Runtime,
+    root: &Path,
+) -> Result<wharf::factory::Factory, Box<dyn std::error::Error + Send + Sync>> {
+    use wharf::runtime::{ComponentConfig, DirectoryGrant, Grants};
+    let data = DirectoryGrant { host: root.to_owned(), guest: "/data".to_owned(), write: true };
+    let config = ComponentConfig {
+        component: Some(component("filesystem")?),
+        allow: Grants { directories: vec![data], ..Grants::default() },
+        ..ComponentConfig::default()
+    };
+    let mut factory = wharf::factory::Factory::native();
+    factory.register_component(runtime, "filesystem.wasm", config)?;
+    Ok(factory)
+}

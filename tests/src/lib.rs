@@ -11,6 +11,7 @@ pub mod cases;
 pub mod components;
 mod context;
 pub mod expected;
+pub mod project;
 mod report;
 mod run;
 mod subject;

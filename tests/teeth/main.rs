@@ -29,6 +29,7 @@ async fn main() -> ExitCode {
         }
     }
     let faults = matrix.faults();
+    println!("  {} passed, {} failed, 0 ignored", matrix.rows.iter().filter(|row| row.caught).count(), faults.len());
     for fault in &faults {
         eprintln!("FAILED: {fault}");
     }

@@ -10,6 +10,7 @@ mod interrupt;
 mod location;
 mod open;
 mod output;
+mod pattern;
 mod transfer;
 mod tree;
 
@@ -22,7 +23,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use commands::{conformance, cp, drivers, files, inspect};
+use commands::{bench, conformance, cp, demo, drivers, files, inspect};
 use config::{Config, Given};
 use grant::Grant;
 use open::{Settings, Store};
@@ -78,15 +79,18 @@ enum Command {
     /// Delete a file, or a directory with all below it.
     Rm(files::One),
     Cp(cp::Cp),
+    Demo(demo::Demo),
+    Bench(bench::Bench),
 }
 
 impl Command {
     /// Returns the drivers that the command's arguments name, by name or file: a file must be known before any is opened.
     fn drivers(&self) -> Vec<String> {
         match self {
-            Command::Drivers(_) => Vec::new(),
+            Command::Drivers(_) | Command::Demo(_) => Vec::new(),
             Command::Inspect(args) => vec![args.component.clone()],
             Command::Conformance(args) => vec![args.subject.clone()],
+            Command::Bench(args) => args.names.clone(),
             Command::Get(args) => location::drivers([&*args.location]),
             Command::Put(args) => location::drivers([&*args.location]),
             Command::Ls(args) => location::drivers([&*args.location]),
@@ -147,5 +151,7 @@ async fn run(cli: &Cli) -> Result<()> {
         Command::Mv(args) => files::mv(args, &store, driver, cli.json).await,
         Command::Rm(args) => files::rm(args, &store, driver, cli.json).await,
         Command::Cp(args) => args.run(&store, cli.json).await,
+        Command::Demo(args) => args.run(&open::engine(cli.no_cache)?, cli.json).await,
+        Command::Bench(args) => args.run(&store, cli.no_cache, cli.json).await,
     }
 }

@@ -50,12 +50,7 @@ impl Store {
         let mut factory = Factory::native();
         let drivers = drivers_config(&config, directory, &grants, &factory)?;
         let files: Vec<&String> = named.iter().filter(|text| location::is_file(text)).collect();
-        let runtime = if drivers.components.is_empty() && files.is_empty() {
-            None
-        } else {
-            let cache = if no_cache { None } else { cache::directory() };
-            Some(Runtime::new(RuntimeConfig { cache }).context("could not start the runtime of components")?)
-        };
+        let runtime = if drivers.components.is_empty() && files.is_empty() { None } else { Some(engine(no_cache)?) };
         let mut store = Store { config, given, factory: Factory::new(), runtime, files: BTreeMap::new() };
         if let Some(runtime) = &store.runtime {
             factory.register_components(runtime, &drivers).context("could not set up the components")?;
@@ -74,7 +69,6 @@ impl Store {
     }
 
     /// Returns the engine of components; none if there is no component.
-    #[allow(dead_code, reason = "`wharf bench` counts the copied bytes with it")]
     pub(crate) fn runtime(&self) -> Option<&Runtime> {
         self.runtime.as_ref()
     }
@@ -95,6 +89,12 @@ impl Store {
         let name = self.name_of(driver);
         self.factory.create(name, parameters).await.with_context(|| format!("could not open the driver `{driver}`"))
     }
+}
+
+/// Starts the engine of components.
+pub(crate) fn engine(no_cache: bool) -> Result<Runtime> {
+    let cache = if no_cache { None } else { cache::directory() };
+    Runtime::new(RuntimeConfig { cache }).context("could not start the runtime of components")
 }
 
 /// Puts the configuration and the command line together: every component with what it is granted.

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The bytes that the bridge moved, since the [`Runtime`] was created.
+/// The bytes that the bridge moved, since the [`Runtime`](super::Runtime) was created.
 #[derive(Debug, Default)]
 pub struct Counters {
     copied_from_guests: AtomicU64,

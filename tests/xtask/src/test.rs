@@ -20,8 +20,7 @@ pub(crate) fn run(long: bool) -> Result<()> {
     stages.run("guests, natively", tests, &mut guest_crates::native("test"));
     stages.run("library", tests, cargo("test").args(["--package", "wharf"]));
     stages.run("suite's own", tests, &mut suite(&["--lib"]));
-    stages.run("suite, native", tests, &mut with_long(suite(&["--test", "native"]), long));
-    stages.run("suite, components", tests, &mut with_long(suite(&["--test", "guest"]), long));
+    stages.run("suite", tests, &mut with_long(suite(&["--test", "suite"]), long));
     stages.run("suite's teeth", tests, &mut suite(&["--test", "teeth"]));
     stages.run("runtime", tests, &mut suite(&["--test", "runtime"]));
     stages.run("durable", tests, &mut suite(&["--test", "durable"]));

@@ -1,7 +1,9 @@
 //! The commands, one in a file.
 
+pub(crate) mod bench;
 pub(crate) mod conformance;
 pub(crate) mod cp;
+pub(crate) mod demo;
 pub(crate) mod drivers;
 pub(crate) mod files;
 pub(crate) mod inspect;

@@ -34,6 +34,8 @@ mod names;
 mod root;
 mod store;
 mod temporary;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::sync::Arc;

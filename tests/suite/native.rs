@@ -1,14 +1,14 @@
-//! The suite on the native drivers, plain and wrapped.
+//! The native drivers, plain and wrapped.
 
 use std::num::NonZeroUsize;
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use wharf::base::{Base, ConcurrencyLimit};
 use wharf::contract::{Result, StorageDriver};
 use wharf::drivers::inmemory::InMemory;
-use wharf_conformance::{Selection, Subject, expected, run};
+use wharf_conformance::Subject;
+use wharf_conformance::project::Planned;
 
 /// What stands in front of the driver in memory.
 #[derive(Clone, Copy)]
@@ -63,7 +63,6 @@ impl Subject for Memory {
 mod files {
     use std::path::{Path, PathBuf};
 
-    use serde_json::json;
     use wharf::drivers::filesystem::{Filesystem, FilesystemConfig};
 
     use super::*;
@@ -80,9 +79,8 @@ mod files {
     }
 
     async fn open(root: &Path) -> Result<Arc<dyn StorageDriver>> {
-        let config: FilesystemConfig = serde_json::from_value(json!({ "rootdirectory": root })).map_err(|error| {
-            wharf::contract::Error::new(wharf::contract::ErrorKind::InvalidParameters, error.to_string())
-        })?;
+        let root_directory = root.to_owned();
+        let config = FilesystemConfig { root_directory, ..FilesystemConfig::default() };
         Ok(Arc::new(Base::new(Arc::new(Filesystem::open(config).await?))))
     }
 
@@ -103,48 +101,19 @@ mod files {
     }
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+/// Returns the native drivers, the one in memory in each of its wrappings too.
+pub(crate) fn subjects() -> std::io::Result<Vec<Planned>> {
     let memory = |name, front| Arc::new(Memory { name, store: InMemory::new(), front }) as Arc<dyn Subject>;
+    // Wrappers add nothing to what large files and directories show, so those run once on each store.
+    let light = |name, front| Planned::of(memory(name, front)).without_heavy();
     #[allow(unused_mut, reason = "without the feature `filesystem` nothing is added")]
-    let mut subjects = vec![
-        memory("inmemory", Front::Base),
-        memory("inmemory-plain", Front::Nothing),
-        memory("inmemory-limit", Front::Limit),
-        memory("inmemory-base-limit", Front::BaseAndLimit),
+    let mut planned = vec![
+        Planned::of(memory("inmemory", Front::Base)),
+        light("inmemory-plain", Front::Nothing),
+        light("inmemory-limit", Front::Limit),
+        light("inmemory-base-limit", Front::BaseAndLimit),
     ];
     #[cfg(feature = "filesystem")]
-    match files::Files::new() {
-        Ok(files) => subjects.push(Arc::new(files)),
-        Err(error) => {
-            eprintln!("no temporary directory for the filesystem driver: {error}");
-            return ExitCode::FAILURE;
-        }
-    }
-
-    let long = std::env::args().any(|argument| argument == "--long");
-    let mut good = true;
-    for subject in subjects {
-        // The system calls' order is the evidence that the filesystem driver's own tests give.
-        let evidence = if subject.name() == "filesystem" { vec!["durable".to_owned()] } else { Vec::new() };
-        let files = subject.name() == "filesystem";
-        // Wrappers add nothing to what large files and directories show, so those run once on each store.
-        let heavy = files || subject.name() == "inmemory";
-        let selection = Selection { heavy, long: long && files, evidence, ..Selection::default() };
-        let report = match run(subject.clone(), &selection).await {
-            Ok(report) => report,
-            Err(error) => {
-                eprintln!("{} could not be opened: {error}", subject.name());
-                good = false;
-                continue;
-            }
-        };
-        println!("{report}");
-        good &= report.is_success();
-        if let Some(fault) = expected::count_fault(&report).filter(|_| !selection.long) {
-            eprintln!("FAILED: {fault}");
-            good = false;
-        }
-    }
-    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    planned.push(Planned::of(Arc::new(files::Files::new()?)).with_long().with_evidence("durable"));
+    Ok(planned)
 }

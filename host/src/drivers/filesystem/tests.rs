@@ -1,0 +1,192 @@
+//! What the conformance suite cannot see: the disk beneath the driver.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use futures::TryStreamExt;
+use tempfile::TempDir;
+
+use super::*;
+use crate::contract::{Entry, StorageDriverExt};
+
+async fn driver() -> (Filesystem, TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    let config = FilesystemConfig { root_directory: directory.path().join("root"), ..FilesystemConfig::default() };
+    (Filesystem::open(config).await.unwrap(), directory)
+}
+
+fn path(text: &str) -> StoragePath {
+    StoragePath::parse(text).unwrap()
+}
+
+async fn put(driver: &Filesystem, file: &str) {
+    driver.put_content(&path(file), Bytes::from_static(b"content")).await.unwrap();
+}
+
+async fn names(driver: &Filesystem, directory: &str) -> Vec<String> {
+    let entries: Vec<Entry> = driver.list(&path(directory), None).await.unwrap().try_collect().await.unwrap();
+    entries.into_iter().map(|entry| entry.path.to_string()).collect()
+}
+
+#[tokio::test]
+async fn no_symbolic_link_leads_out_of_the_root() {
+    let (driver, directory) = driver().await;
+    put(&driver, "/inside").await;
+    let root = directory.path().join("root");
+    fs::write(directory.path().join("secret"), "secret").unwrap();
+    symlink("../secret", root.join("file")).unwrap();
+    symlink(directory.path(), root.join("outside")).unwrap();
+
+    for file in ["/file", "/outside/secret"] {
+        let file = path(file);
+        assert_eq!(driver.get_content(&file).await.unwrap_err().kind(), &ErrorKind::AccessDenied);
+        assert!(driver.reader(&file, ByteRange::ALL).await.is_err());
+        assert!(driver.stat(&file).await.is_err());
+        assert!(driver.writer(&file, WriteMode::Append).await.is_err());
+    }
+    assert!(driver.put_content(&path("/outside/new"), Bytes::from_static(b"x")).await.is_err());
+    assert!(driver.move_file(&path("/inside"), &path("/outside/moved")).await.is_err());
+    // What has the name of a link is the link: it is replaced and deleted, and not what it leads to.
+    put(&driver, "/file").await;
+    driver.delete(&path("/outside")).await.unwrap();
+    assert_eq!(fs::read(directory.path().join("secret")).unwrap(), b"secret");
+    assert_eq!(names(&driver, "/").await, ["/file", "/inside"]);
+}
+
+#[tokio::test]
+async fn links_within_the_root_are_followed_and_not_deleted_through() {
+    let (driver, directory) = driver().await;
+    put(&driver, "/real/file").await;
+    symlink("real", directory.path().join("root/link")).unwrap();
+    assert_eq!(&driver.get_content(&path("/link/file")).await.unwrap()[..], b"content");
+    driver.delete(&path("/link")).await.unwrap();
+    assert_eq!(&driver.get_content(&path("/real/file")).await.unwrap()[..], b"content");
+}
+
+#[tokio::test]
+async fn a_temporary_that_a_crash_left_is_hidden_and_goes_with_its_directory() {
+    let (driver, directory) = driver().await;
+    put(&driver, "/a/file").await;
+    fs::write(directory.path().join("root/a/~wharf-0123456789abcdef.tmp"), "half").unwrap();
+    assert_eq!(names(&driver, "/a").await, ["/a/file"]);
+    driver.delete(&path("/a")).await.unwrap();
+    assert!(!directory.path().join("root/a").exists());
+}
+
+#[tokio::test]
+async fn an_upload_in_progress_is_a_temporary_and_none_is_left_of_it() {
+    let (driver, directory) = driver().await;
+    put(&driver, "/a/file").await;
+    let on_disk = || fs::read_dir(directory.path().join("root/a")).unwrap().count();
+    let mut writer = driver.writer(&path("/a/file"), WriteMode::New).await.unwrap();
+    writer.write(Bytes::from(vec![1; 1_000_000])).await.unwrap();
+    assert_eq!(on_disk(), 2);
+    assert_eq!(names(&driver, "/a").await, ["/a/file"]);
+    writer.cancel().await.unwrap();
+    assert_eq!(on_disk(), 1);
+    assert_eq!(&driver.get_content(&path("/a/file")).await.unwrap()[..], b"content");
+}
+
+#[tokio::test]
+async fn an_upload_that_distribution_left_at_its_path_is_continued() {
+    let (driver, directory) = driver().await;
+    put(&driver, "/other").await;
+    let upload = "/docker/registry/v2/repositories/a/_uploads/0b1c/data";
+    let on_disk = directory.path().join("root").join(&upload[1..]);
+    fs::create_dir_all(on_disk.parent().unwrap()).unwrap();
+    fs::write(&on_disk, "half,").unwrap();
+    let mut writer = driver.writer(&path(upload), WriteMode::Append).await.unwrap();
+    assert_eq!(writer.size(), 5);
+    writer.write(Bytes::from_static(b"whole")).await.unwrap();
+    assert_eq!(writer.close().await.unwrap(), 10);
+    assert_eq!(fs::read(&on_disk).unwrap(), b"half,whole");
+}
+
+#[tokio::test]
+async fn an_upload_whose_directory_was_deleted_is_not_acknowledged() {
+    let (driver, directory) = driver().await;
+    let mut writer = driver.writer(&path("/a/file"), WriteMode::New).await.unwrap();
+    writer.write(Bytes::from(vec![1; 300_000])).await.unwrap();
+    fs::remove_dir_all(directory.path().join("root/a")).unwrap();
+    assert_eq!(Box::new(writer).commit().await.unwrap_err().kind(), &ErrorKind::Conflict);
+
+    put(&driver, "/b/file").await;
+    let mut writer = driver.writer(&path("/b/file"), WriteMode::Append).await.unwrap();
+    writer.write(Bytes::from_static(b"more")).await.unwrap();
+    driver.delete(&path("/b")).await.unwrap();
+    assert_eq!(writer.commit().await.unwrap_err().kind(), &ErrorKind::Conflict);
+}
+
+#[tokio::test]
+async fn of_two_that_continue_one_upload_the_damage_is_told() {
+    let (driver, _directory) = driver().await;
+    put(&driver, "/file").await;
+    let mut one = driver.writer(&path("/file"), WriteMode::Append).await.unwrap();
+    let mut two = driver.writer(&path("/file"), WriteMode::Append).await.unwrap();
+    one.write(Bytes::from_static(b"one")).await.unwrap();
+    two.write(Bytes::from_static(b"and two")).await.unwrap();
+    two.close().await.unwrap();
+    assert_eq!(one.commit().await.unwrap_err().kind(), &ErrorKind::Conflict);
+}
+
+#[tokio::test]
+async fn a_named_pipe_is_not_there_and_nobody_waits_for_it() {
+    let (driver, directory) = driver().await;
+    put(&driver, "/file").await;
+    let pipe = directory.path().join("root/pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let pipe = path("/pipe");
+    assert!(driver.reader(&pipe, ByteRange::ALL).await.unwrap_err().is_path_not_found());
+    assert!(driver.get_content(&pipe).await.unwrap_err().is_path_not_found());
+    assert!(driver.stat(&pipe).await.unwrap_err().is_path_not_found());
+    assert!(driver.writer(&pipe, WriteMode::Append).await.is_err());
+    assert_eq!(names(&driver, "/").await, ["/file"]);
+}
+
+#[tokio::test]
+async fn files_have_the_mode_that_distributions_have() {
+    let (driver, directory) = driver().await;
+    put(&driver, "/a/file").await;
+    let expected = directory.path().join("expected");
+    fs::create_dir(&expected).unwrap();
+    fs::write(expected.join("file"), "").unwrap();
+    let mode = |path: std::path::PathBuf| fs::metadata(path).unwrap().permissions().mode();
+    assert_eq!(mode(directory.path().join("root/a")), mode(expected.clone()));
+    assert_eq!(mode(directory.path().join("root/a/file")), mode(expected.join("file")));
+}
+
+#[tokio::test]
+async fn puts_beside_a_delete_of_their_directory_are_there_or_deleted_and_never_lost_half() {
+    let (driver, _directory) = driver().await;
+    for round in 0..50 {
+        let puts = (0..8).map(|index| {
+            let (driver, file) = (driver.clone(), path(&format!("/d/e/{index}")));
+            async move { driver.put_content(&file, Bytes::from(vec![index as u8; 5000])).await }
+        });
+        let above = path("/d");
+        let (stored, deleted) = futures::join!(futures::future::join_all(puts), driver.delete(&above));
+        stored.into_iter().collect::<Result<Vec<()>>>().unwrap_or_else(|error| panic!("round {round}: {error}"));
+        deleted.or_else(|error| if error.is_path_not_found() { Ok(()) } else { Err(error) }).unwrap();
+        for entry in driver.list_all(&path("/d/e")).await.unwrap_or_default() {
+            let content = driver.get_content(&entry.path).await.unwrap();
+            assert!(content.len() == 5000 && content.iter().all(|byte| *byte == content[0]));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_root_that_is_a_file_is_refused_when_the_driver_is_opened() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let config = FilesystemConfig { root_directory: file.path().to_owned(), ..FilesystemConfig::default() };
+    assert_eq!(Filesystem::open(config).await.unwrap_err().kind(), &ErrorKind::InvalidParameters);
+}
+
+#[tokio::test]
+async fn the_root_is_an_empty_directory_before_anything_is_stored() {
+    let (driver, directory) = driver().await;
+    assert!(driver.stat(&StoragePath::root()).await.unwrap().is_dir);
+    assert_eq!(names(&driver, "/").await, Vec::<String>::new());
+    assert!(!directory.path().join("root").exists(), "a look made the root");
+}

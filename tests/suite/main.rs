@@ -1,0 +1,30 @@
+//! The suite on every driver of the project: native, wrapped, and as a component.
+
+#[cfg(feature = "wasm")]
+mod components;
+mod native;
+
+use std::process::ExitCode;
+
+use wharf_conformance::project;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let long = std::env::args().any(|argument| argument == "--long");
+    #[allow(unused_mut, reason = "without the feature `wasm` nothing is added")]
+    let mut planned = match native::subjects() {
+        Ok(planned) => planned,
+        Err(error) => return failed(&error),
+    };
+    #[cfg(feature = "wasm")]
+    match components::subjects() {
+        Ok(components) => planned.extend(components),
+        Err(error) => return failed(&*error),
+    }
+    if project::run_all(planned, long).await { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn failed(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("FAILED: {error}");
+    ExitCode::FAILURE
+}
