@@ -30,7 +30,7 @@ use open::{Settings, Store};
 
 /// Storage drivers for container registries.
 #[derive(Parser, Debug)]
-#[command(version, about)]
+#[command(version, about = "Storage drivers for container registries: native, or WebAssembly components")]
 struct Cli {
     /// A configuration file: Distribution's config.yml, of which `storage:` counts, with `drivers:` beside it.
     #[arg(long, global = true)]

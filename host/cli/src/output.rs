@@ -65,7 +65,9 @@ fn next_step(kind: &ErrorKind) -> Option<&'static str> {
         ErrorKind::InvalidPath => {
             "use another path: components of letters, digits, '.', '_' and '-', and no file above a file"
         }
-        ErrorKind::InvalidParameters => "correct the parameters, with --params or in the file of --config",
+        ErrorKind::InvalidParameters => {
+            "correct the parameters (--params, or the file of --config), or what a component is granted (--grant)"
+        }
         ErrorKind::AccessDenied => "check the credentials and the permissions of the store",
         ErrorKind::QuotaExceeded => "free room in the store, then run it again",
         ErrorKind::TooLarge => "use `wharf cp`, which streams files of any size",

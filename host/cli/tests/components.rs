@@ -65,8 +65,17 @@ fn a_capability_that_nobody_can_see_is_asked_for_in_words() {
 #[test]
 fn a_driver_that_breaks_a_promise_exits_with_1_and_names_it() {
     let faulty = component("faulty").unwrap();
-    let error = fail(&["conformance", text(&faulty), "--no-heavy", "--filter", "put"]);
-    assert!(error.contains("cases failed on"), "{error}");
+    let fault = r#"{"operation":"put-content","fault":"fail"}"#;
+    let run = ["--json", "--params", fault, "conformance", text(&faulty), "--filter", "put"];
+    let output = wharf(&run);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let report: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    assert_eq!(report["success"], false);
+    let cases = report["cases"].as_array().unwrap();
+    let failed = cases.iter().find(|case| case["outcome"] == "failed").unwrap();
+    assert!(!failed["promise"].as_str().unwrap().is_empty() && failed["reason"].as_str().unwrap().contains("put"));
+    assert!(fail(&run[1..]).contains("cases failed on"), "people are told how many");
 }
 
 #[test]

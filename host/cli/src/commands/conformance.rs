@@ -47,8 +47,10 @@ fn capability(text: &str) -> Result<String, String> {
 
 /// A driver of the factory, under test.
 struct Named {
+    /// What the command line says, for the report.
     shown: String,
-    name: String,
+    /// The name in the factory.
+    registered: String,
     factory: Factory,
     parameters: Parameters,
     /// Set if each opening has a store of its own, in memory: then all openings are one, since another would see
@@ -58,7 +60,7 @@ struct Named {
 
 impl Named {
     async fn anew(&self) -> wharf::contract::Result<Arc<dyn StorageDriver>> {
-        self.factory.create(&self.name, self.parameters.clone()).await
+        self.factory.create(&self.registered, self.parameters.clone()).await
     }
 }
 
@@ -127,7 +129,7 @@ async fn subject(args: &Conformance, store: &Store) -> Result<Named> {
     };
     Ok(Named {
         shown: args.subject.clone(),
-        name: name.to_owned(),
+        registered: name.to_owned(),
         factory: factory.clone(),
         parameters: store.parameters(&args.subject)?,
         one: in_memory.then(OnceCell::new),

@@ -24,9 +24,9 @@ use crate::tree::{Found, Tree};
 /// was interrupted is continued where the driver can.
 #[derive(Args, Debug)]
 pub(crate) struct Cp {
-    /// A local path, or NAME:/path.
+    /// A local path, NAME:/path or FILE.wasm:/path.
     pub(crate) from: String,
-    /// A local path, or NAME:/path. A tree's files keep their paths below it.
+    /// A local path, NAME:/path or FILE.wasm:/path. A tree's files keep their paths below it.
     pub(crate) to: String,
     /// How many files are copied at a time.
     #[arg(long, default_value = "4")]

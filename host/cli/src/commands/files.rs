@@ -22,14 +22,14 @@ const CHUNK: usize = 256 * 1024;
 /// What is stored at one place.
 #[derive(Args, Debug)]
 pub(crate) struct One {
-    /// NAME:/path, or /path with --driver.
+    /// NAME:/path or FILE.wasm:/path, or /path with --driver.
     pub(crate) location: String,
 }
 
 /// A stored file, and where to put it.
 #[derive(Args, Debug)]
 pub(crate) struct Get {
-    /// NAME:/path, or /path with --driver.
+    /// NAME:/path or FILE.wasm:/path, or /path with --driver.
     pub(crate) location: String,
     /// A local file, or `-` for standard output.
     #[arg(default_value = "-")]
@@ -47,14 +47,14 @@ pub(crate) struct Get {
 pub(crate) struct Put {
     /// A local file, or `-` for standard input.
     from: String,
-    /// NAME:/path, or /path with --driver.
+    /// NAME:/path or FILE.wasm:/path, or /path with --driver.
     pub(crate) location: String,
 }
 
 /// A listing.
 #[derive(Args, Debug)]
 pub(crate) struct Ls {
-    /// NAME:/path, or /path with --driver.
+    /// NAME:/path or FILE.wasm:/path, or /path with --driver.
     pub(crate) location: String,
     /// All that lies below it too.
     #[arg(short, long)]
@@ -64,7 +64,7 @@ pub(crate) struct Ls {
 /// Two paths of one driver.
 #[derive(Args, Debug)]
 pub(crate) struct Mv {
-    /// NAME:/path, or /path with --driver.
+    /// NAME:/path or FILE.wasm:/path, or /path with --driver.
     pub(crate) from: String,
     /// Of the same driver.
     pub(crate) to: String,
