@@ -13,6 +13,11 @@ pub fn directory() -> PathBuf {
     }
 }
 
+/// Returns whether the environment names another directory than the project's own.
+pub fn is_elsewhere() -> bool {
+    std::env::var_os(DIRECTORY).is_some()
+}
+
 /// Returns the file of one of the project's components.
 ///
 /// # Errors

@@ -98,8 +98,16 @@ impl Toolchain {
 
 /// Builds every component, after installing what is missing for it.
 pub(crate) fn build() -> Result<()> {
+    build_with(Toolchain::prepare()?)
+}
+
+/// Builds every component with what is there, and installs nothing.
+pub(crate) fn build_without_installing() -> Result<()> {
+    build_with(Toolchain::find().map_err(|missing| format!("{missing}\nrun `cargo xtask guests`, which installs it"))?)
+}
+
+fn build_with(toolchain: Toolchain) -> Result<()> {
     let start = Instant::now();
-    let toolchain = Toolchain::prepare()?;
     println!("guests: building with {}", toolchain.describe());
 
     let directory = guest_drivers();

@@ -24,6 +24,8 @@ commands:
   check            formatting, lints, documentation, each feature alone, who depends on whom
   contract         check that wit/ is documented, and that host and SDK agree with it
   guests           build the components in guest-drivers/, and install the toolchain for them where it is missing
+  guests --no-install
+                   build them with what is there, and install nothing
   guests --check   say what is missing for that, and change nothing";
 
 fn main() -> ExitCode {
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         ["check"] => check::run(),
         ["contract"] => contract::check(),
         ["guests"] => guests::build(),
+        ["guests", "--no-install"] => guests::build_without_installing(),
         ["guests", "--check"] => guests::check(),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

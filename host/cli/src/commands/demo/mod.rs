@@ -2,6 +2,7 @@
 
 mod change;
 mod check;
+mod guest;
 mod session;
 mod source;
 mod table;
@@ -16,7 +17,6 @@ use clap::Args;
 use wharf::contract::StorageDriver;
 use wharf::factory::{DriversConfig, Factory, Parameters};
 use wharf::runtime::{ComponentConfig, DirectoryGrant, Grants, Runtime};
-use wharf_conformance::components;
 
 use crate::interrupt::Interrupt;
 use crate::output;
@@ -49,7 +49,8 @@ pub(crate) struct Demo {
     /// The directory that is stored. Default: the source tree that this program was built from.
     #[arg(long)]
     tree: Option<PathBuf>,
-    /// The component that is dropped in. Default: the project's filesystem driver, which `cargo xtask guests` builds.
+    /// The component that is dropped in. Default: the project's filesystem driver, which is built first if it is not there
+    /// and the toolchain for it is.
     #[arg(long)]
     component: Option<PathBuf>,
 }
@@ -59,7 +60,7 @@ impl Demo {
     pub(crate) async fn run(&self, runtime: &Runtime, as_json: bool) -> Result<()> {
         let component = match &self.component {
             Some(file) => file.clone(),
-            None => components::component("filesystem").map_err(anyhow::Error::msg)?,
+            None => guest::find()?,
         };
         let mut interrupt = Interrupt::listen();
         let place = tempfile::Builder::new()
