@@ -7,7 +7,7 @@ use futures::{TryStreamExt, stream};
 use tokio::io::AsyncReadExt;
 use wharf::contract::{StorageDriver, StorageDriverExt, StoragePath, WriteMode};
 
-use super::session::{FILES_AT_A_TIME, Plan};
+use super::plan::{FILES_AT_A_TIME, Plan};
 use crate::pattern::STEP;
 
 /// Files up to this size are put in one piece, larger ones as a stream.

@@ -8,7 +8,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use sha2::{Digest, Sha256};
 use wharf::contract::{ByteRange, Entry, StorageDriver, StorageDriverExt, StoragePath};
 
-use super::session::Plan;
+use super::plan::Plan;
 use super::source::Content;
 
 /// Returns the directories that lie above files, the root among them.

@@ -3,6 +3,7 @@
 mod change;
 mod check;
 mod guest;
+mod plan;
 mod session;
 mod source;
 mod table;
@@ -20,7 +21,8 @@ use wharf::runtime::{ComponentConfig, DirectoryGrant, Grants, Runtime};
 
 use crate::interrupt::Interrupt;
 use crate::output;
-use session::{Plan, STEPS, Side, Step};
+use plan::Plan;
+use session::{STEPS, Side, Step};
 use source::Source;
 use table::{Column, Moved};
 

@@ -1,32 +1,14 @@
 //! The session: what is done on each driver, step by step, and compared with what has to come out.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use bytesize::ByteSize;
-use wharf::contract::{StorageDriver, StoragePath};
+use wharf::contract::StorageDriver;
 use wharf::factory::{Factory, Parameters};
 
-use super::source::{Content, Source};
+use super::plan::{FILES_AT_A_TIME, Plan};
 use super::{change, check};
-use crate::pattern::{Pattern, STEP};
-
-/// How many files of the tree are under way at a time.
-pub(super) const FILES_AT_A_TIME: usize = 8;
-
-/// What is done, the same on every driver.
-#[derive(Debug)]
-pub(super) struct Plan {
-    /// The tree that is stored.
-    pub(super) source: Source,
-    /// The bytes of the two streams.
-    pub(super) pattern: Pattern,
-    /// The stream that is stored at once.
-    pub(super) stream: Content,
-    /// The stream whose upload is interrupted half-way.
-    pub(super) upload: Content,
-}
 
 /// A driver of the demo.
 #[derive(Debug)]
@@ -67,28 +49,6 @@ pub(super) const STEPS: [Step; 11] = [
     Step::ReadStreams,
     Step::Delete,
 ];
-
-impl Plan {
-    /// Plans a session with a tree, a stream of so many bytes, and an interrupted upload of so many.
-    pub(super) fn new(source: Source, stream: u64, upload: u64) -> Self {
-        let pattern = Pattern::new(STEP);
-        let content = |size| Content { size, digest: pattern.digest(size) };
-        Plan { source, stream: content(stream), upload: content(upload), pattern }
-    }
-
-    /// Returns where the interrupted upload is interrupted: half-way, and not between two chunks.
-    pub(super) fn cut(&self) -> u64 {
-        self.upload.size / 2 + 1
-    }
-
-    /// Returns every file that is stored, before the move or after it.
-    pub(super) fn files(&self, moved: bool) -> Result<BTreeMap<StoragePath, Content>> {
-        let root = if moved { StoragePath::parse("/moved")? } else { StoragePath::root() };
-        let tree = self.source.files.iter().map(|(path, content)| (format!("tree/{path}"), *content));
-        let streams = [("streams/whole".to_owned(), self.stream), ("streams/resumed".to_owned(), self.upload)];
-        tree.chain(streams).map(|(path, content)| Ok((root.join(&path)?, content))).collect()
-    }
-}
 
 impl Side {
     /// A driver that the factory opens with these parameters.
@@ -158,6 +118,7 @@ pub(super) fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test that cannot set up its files has failed")]
+    use super::super::source::Source;
     use super::*;
     use wharf::drivers::inmemory::InMemory;
     use wharf_conformance::wrong::{Fault, Wrong};

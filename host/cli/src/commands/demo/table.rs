@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::session::{Plan, STEPS, Step, size};
+use super::plan::Plan;
+use super::session::{STEPS, Step, size};
 
 /// What the session took on one driver.
 #[derive(Debug)]
