@@ -1,142 +1,250 @@
-//! A file's bytes as a stream: for the native filesystem driver, and for components that let a file's bytes pass them by.
+//! Reading a file of the local filesystem as a stream.
+//!
+//! Used wherever the host reads a file for a caller: by the filesystem driver, and by the runtime for streams that a
+//! component passed through. One step is read ahead while the caller works on the last, so a stream holds two steps.
+//! Their memory is used again once the caller has let go of it, so that a long stream costs no page faults.
 
 use std::fs::File;
+use std::future::Future;
 use std::io;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use futures::StreamExt;
-use futures::stream;
+use futures::Stream;
+use futures::stream::{self, StreamExt};
+use rustix::buffer::spare_capacity;
+use rustix::io::{Errno, pread};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::contract::{ByteStream, Error, ErrorKind, Result};
 
-/// How many bytes are read in one step, at most.
+/// The bytes of one step: enough that handing a step to the blocking threads and back does not show, and little enough
+/// to stay in the processor's cache until the caller gets to it.
 const STEP: usize = 256 * 1024;
 
-/// Reads `length` bytes of a file from `offset` on. A file that ends before is an error, never a clean end.
+/// Returns `length` bytes of `file` from `offset` on, in steps of 256 KiB.
 ///
-/// The next step is read while the caller works on the last one, so at most two steps are in memory. Reads by position:
-/// several streams may share a file.
+/// The file's own position is neither used nor moved, so that one file can be read by many. Must be polled within a
+/// tokio runtime. Dropping the stream abandons the step that is being read.
+///
+/// # Errors
+///
+/// The stream ends with [`ErrorKind::Unavailable`] if the file is shorter, never cleanly before `length` bytes.
 pub(crate) fn read_file(file: Arc<File>, offset: u64, length: u64) -> ByteStream {
-    let begin = Reading { file, offset, remaining: length, ahead: None };
-    stream::try_unfold(begin, |mut reading| async move {
-        if reading.remaining == 0 {
-            return Ok(None);
-        }
-        let chunk = reading.next().await?;
-        Ok(Some((chunk, reading)))
-    })
-    .boxed()
+    if length == 0 {
+        return stream::empty().boxed();
+    }
+    FileStream { file, offset, length, delivered: 0, step: None, spare: Arc::default() }.boxed()
 }
 
-struct Reading {
+struct FileStream {
     file: Arc<File>,
-    /// Where the next byte for the caller is.
     offset: u64,
-    /// How many bytes the caller is still owed.
-    remaining: u64,
-    /// The step that is being read.
-    ahead: Option<JoinHandle<io::Result<Bytes>>>,
+    length: u64,
+    /// How many bytes the caller has got.
+    delivered: u64,
+    /// The step that is being read: the one that begins where the delivered bytes end.
+    step: Option<JoinHandle<io::Result<Vec<u8>>>>,
+    spare: Arc<Spare>,
 }
 
-impl Reading {
-    async fn next(&mut self) -> Result<Bytes> {
-        let step = match self.ahead.take() {
-            Some(step) => step,
-            None => read_step(&self.file, self.offset, self.remaining),
-        };
-        let chunk = step.await.map_err(io::Error::from).flatten().map_err(|error| {
-            Error::new(ErrorKind::Unavailable, format!("the file cannot be read from byte {} on", self.offset))
-                .with_source(error)
-        })?;
-        if chunk.is_empty() {
-            let message = format!(
-                "the file ended at byte {}, {} bytes early: somebody shortened it meanwhile",
-                self.offset, self.remaining
-            );
-            return Err(Error::new(ErrorKind::Unavailable, message));
+impl FileStream {
+    /// Begins to read the step that begins at `done` bytes; none if that is the end.
+    fn begin_step(&self, done: u64) -> Option<JoinHandle<io::Result<Vec<u8>>>> {
+        let count = usize::try_from(self.length - done).unwrap_or(STEP).min(STEP);
+        if count == 0 {
+            return None;
         }
-        self.offset += chunk.len() as u64;
-        self.remaining -= chunk.len() as u64;
-        if self.remaining > 0 {
-            self.ahead = Some(read_step(&self.file, self.offset, self.remaining));
-        }
-        Ok(chunk)
+        let (file, spare) = (Arc::clone(&self.file), Arc::clone(&self.spare));
+        // Cannot overflow where there is something to read: no file reaches so far.
+        let offset = self.offset.saturating_add(done);
+        Some(spawn_blocking(move || read_step(&file, spare.take(count), offset, count)))
+    }
+
+    /// Ends the stream with an error.
+    fn fail(&mut self, error: Error) -> Poll<Option<Result<Bytes>>> {
+        self.length = self.delivered;
+        Poll::Ready(Some(Err(error)))
     }
 }
 
-/// Begins to read at most one step.
-fn read_step(file: &Arc<File>, offset: u64, remaining: u64) -> JoinHandle<io::Result<Bytes>> {
-    let count = usize::try_from(remaining).map_or(STEP, |remaining| remaining.min(STEP));
-    let file = Arc::clone(file);
-    spawn_blocking(move || {
-        // Into memory that nobody cleared before: clearing it costs as much as reading from the page cache does.
-        let mut chunk = Vec::with_capacity(count);
-        while chunk.len() < count {
-            let at = offset + chunk.len() as u64;
-            match rustix::io::pread(&*file, rustix::buffer::spare_capacity(&mut chunk), at) {
-                Ok(0) => break,
-                Ok(_) => {}
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
+impl Stream for FileStream {
+    type Item = Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
+        let this = &mut *self;
+        if this.step.is_none() {
+            this.step = this.begin_step(this.delivered);
         }
-        // The allocator may have given more than was asked for, and so the read more than is owed.
-        chunk.truncate(count);
-        Ok(Bytes::from(chunk))
-    })
+        let Some(step) = &mut this.step else { return Poll::Ready(None) };
+        let outcome = ready!(Pin::new(step).poll(cx));
+        this.step = None;
+        let bytes = match outcome.map_err(io::Error::from).flatten() {
+            Ok(bytes) => bytes,
+            Err(error) => return this.fail(unreadable(error)),
+        };
+        let left = this.length - this.delivered;
+        if bytes.len() < STEP.min(usize::try_from(left).unwrap_or(STEP)) {
+            let message = format!(
+                "the file ended after {} of {} bytes: somebody cut it while it was read",
+                this.delivered + bytes.len() as u64,
+                this.length
+            );
+            return this.fail(Error::new(ErrorKind::Unavailable, message));
+        }
+        this.delivered += bytes.len() as u64;
+        this.step = this.begin_step(this.delivered);
+        let step = Step { bytes, spare: Arc::clone(&this.spare) };
+        Poll::Ready(Some(Ok(Bytes::from_owner(step))))
+    }
+}
+
+/// Reads `count` bytes, or those that there are, into memory that nobody has to clear before.
+///
+/// # Errors
+///
+/// The system's. A file that ends early is no error here: fewer bytes are returned.
+fn read_step(file: &File, mut bytes: Vec<u8>, offset: u64, count: usize) -> io::Result<Vec<u8>> {
+    while bytes.len() < count {
+        let at = offset.saturating_add(bytes.len() as u64);
+        match pread(file, spare_capacity(&mut bytes), at) {
+            Ok(0) => break,
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    // The memory may have room for more than was asked for.
+    bytes.truncate(count);
+    Ok(bytes)
+}
+
+fn unreadable(error: io::Error) -> Error {
+    let kind = match error.kind() {
+        io::ErrorKind::PermissionDenied => ErrorKind::AccessDenied,
+        _ => ErrorKind::Unavailable,
+    };
+    Error::new(kind, format!("the file cannot be read on: {error}")).with_source(error)
+}
+
+/// The memory of a step that the caller has let go of, to be used again. With one in the caller's hands and one being
+/// read there is never use for more.
+#[derive(Default)]
+struct Spare(Mutex<Option<Vec<u8>>>);
+
+impl Spare {
+    /// Returns memory for a step of `count` bytes.
+    fn take(&self, count: usize) -> Vec<u8> {
+        let spare = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        spare.unwrap_or_else(|| Vec::with_capacity(count))
+    }
+
+    fn give_back(&self, mut bytes: Vec<u8>) {
+        if bytes.capacity() >= STEP {
+            bytes.clear();
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(bytes);
+        }
+    }
+}
+
+/// The memory behind a chunk, which goes back to its stream when the caller has let go of it.
+struct Step {
+    bytes: Vec<u8>,
+    spare: Arc<Spare>,
+}
+
+impl AsRef<[u8]> for Step {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Step {
+    fn drop(&mut self) {
+        self.spare.give_back(std::mem::take(&mut self.bytes));
+    }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
-    use std::io::Write;
+    use std::io::Write as _;
 
     use futures::TryStreamExt;
 
     use super::*;
 
     fn file(size: usize) -> (Arc<File>, Vec<u8>) {
-        let content: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
+        let bytes: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
         let mut file = tempfile::tempfile().unwrap();
-        file.write_all(&content).unwrap();
-        (Arc::new(file), content)
+        file.write_all(&bytes).unwrap();
+        (Arc::new(file), bytes)
     }
 
-    async fn read(file: Arc<File>, offset: u64, length: u64) -> Result<Vec<u8>> {
-        let chunks: Vec<Bytes> = read_file(file, offset, length).try_collect().await?;
+    async fn read(file: &Arc<File>, offset: u64, length: u64) -> Result<Vec<u8>> {
+        let chunks: Vec<Bytes> = read_file(Arc::clone(file), offset, length).try_collect().await?;
+        assert!(chunks.iter().all(|chunk| !chunk.is_empty() && chunk.len() <= STEP));
         Ok(chunks.concat())
     }
 
     #[tokio::test]
-    async fn any_range_of_a_file_comes_whole() {
-        let (file, content) = file(3 * STEP + 17);
-        for (offset, length) in [(0, content.len()), (1, STEP), (STEP - 1, STEP + 2), (content.len() - 1, 1), (5, 0)] {
-            let got = read(Arc::clone(&file), offset as u64, length as u64).await.unwrap();
-            assert!(got == content[offset..offset + length], "{length} bytes from {offset}");
+    async fn a_range_comes_whole_wherever_it_lies() {
+        let (file, bytes) = file(3 * STEP + 7);
+        for (offset, length) in [(0, bytes.len()), (5, 0), (5, 1), (0, STEP), (1, STEP + 1), (3 * STEP + 6, 1)] {
+            let got = read(&file, offset as u64, length as u64).await.unwrap();
+            assert!(got == bytes[offset..offset + length], "{length} bytes from {offset}");
+        }
+        assert_eq!(read(&file, u64::MAX, 0).await.unwrap(), b"");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_ends_early_ends_the_stream_with_an_error() {
+        let (file, bytes) = file(2 * STEP);
+        for (offset, length) in [(0, 2 * STEP + 1), (2 * STEP, 1), (STEP - 1, 2 * STEP)] {
+            let mut stream = read_file(Arc::clone(&file), offset as u64, length as u64);
+            let mut got = Vec::new();
+            let error = loop {
+                match stream.next().await.expect("the stream ended cleanly") {
+                    Ok(chunk) => got.extend_from_slice(&chunk),
+                    Err(error) => break error,
+                }
+            };
+            assert_eq!(error.kind(), &ErrorKind::Unavailable);
+            assert!(bytes[offset..].starts_with(&got));
+            assert!(stream.next().await.is_none());
+        }
+        assert_eq!(read(&file, u64::MAX, 1).await.unwrap_err().kind(), &ErrorKind::Unavailable);
+    }
+
+    #[tokio::test]
+    async fn chunks_that_are_kept_keep_their_bytes() {
+        let (file, bytes) = file(8 * STEP);
+        let mut kept = Vec::new();
+        let mut stream = read_file(file, 0, bytes.len() as u64);
+        // Every other is let go of at once, so that its memory is used again.
+        for index in 0..8 {
+            let chunk = stream.next().await.unwrap().unwrap();
+            if index % 2 == 0 {
+                kept.push((index, chunk));
+            }
+        }
+        for (index, chunk) in kept {
+            assert!(chunk == bytes[index * STEP..(index + 1) * STEP], "step {index}");
         }
     }
 
     #[tokio::test]
-    async fn a_file_that_is_shorter_than_was_asked_for_ends_with_an_error() {
-        let (file, _) = file(1000);
-        let error = read(file, 900, 200).await.unwrap_err();
-        assert_eq!(error.kind(), &ErrorKind::Unavailable);
-        assert!(error.message().contains("at byte 1000, 100 bytes early"), "{error}");
-    }
-
-    #[tokio::test]
-    async fn two_streams_of_one_file_do_not_disturb_each_other() {
-        let (file, content) = file(4 * STEP);
-        let streams = futures::stream::iter([0, 1, 2, 3].map(|index| {
-            let file = Arc::clone(&file);
-            async move { (index, read(file, index * 1000, STEP as u64).await.unwrap()) }
-        }));
-        let all: Vec<_> = streams.buffer_unordered(4).collect().await;
-        for (index, got) in all {
-            let from = index as usize * 1000;
-            assert!(got == content[from..from + STEP], "stream {index}");
-        }
+    async fn a_stream_ahead_of_a_slow_caller_holds_two_steps() {
+        let (file, bytes) = file(16 * STEP);
+        let spare = Arc::<Spare>::default();
+        let mut stream =
+            FileStream { file, offset: 0, length: bytes.len() as u64, delivered: 0, step: None, spare: spare.clone() };
+        let chunk = stream.next().await.unwrap().unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        // The caller's, and the one that was read ahead: nothing more was begun.
+        assert_eq!(stream.delivered, chunk.len() as u64);
+        assert!(stream.step.as_ref().is_some_and(JoinHandle::is_finished));
+        assert!(spare.0.lock().unwrap().is_none());
     }
 }

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::stage::{Purpose, Stages, text};
-use crate::test::cargo;
+use crate::test::{FEATURES, cargo};
 use crate::{Result, contract, guest_crates, project};
 
 /// The features of `wharf`, each of which must build by itself.
-const FEATURES: [&str; 2] = ["filesystem", "wasm"];
+const ALONE: [&str; 2] = ["filesystem", "wasm"];
 
 /// What the core, without any feature, must not pull in: a runtime for components, a client or a server for HTTP, TLS.
 const NOT_IN_THE_CORE: [&str; 10] =
@@ -26,7 +26,7 @@ pub(crate) fn run() -> Result<()> {
     stages.perform("contract", contract::check);
     stages.run("formatting", Purpose::Work, plain("fmt").args(["--all", "--check"]));
     stages.run("formatting of guests", Purpose::Work, guest_crates::cargo("fmt").args(["--all", "--check"]));
-    let lints = ["--workspace", "--all-targets", "--features", "wharf-conformance/filesystem,wharf-conformance/wasm"];
+    let lints = ["--workspace", "--all-targets", "--features", FEATURES];
     stages.run("lints", Purpose::Work, cargo("clippy").args(lints).args(["--", "-D", "warnings"]));
     let lints = ["--all-targets", "--", "-D", "warnings"];
     stages.run("lints of guests", Purpose::Work, guest_crates::native("clippy").args(lints));
@@ -35,7 +35,7 @@ pub(crate) fn run() -> Result<()> {
     stages.run("documentation", Purpose::Work, cargo("doc").args(documents).env("RUSTDOCFLAGS", "-D warnings"));
     let alone = ["--package", "wharf", "--no-default-features", "--all-targets"];
     stages.run("no features", Purpose::Work, cargo("clippy").args(alone).args(["--", "-D", "warnings"]));
-    for feature in FEATURES {
+    for feature in ALONE {
         let name = format!("{feature} alone");
         let alone = [&alone[..], &["--features", feature, "--", "-D", "warnings"]].concat();
         stages.run(&name, Purpose::Work, cargo("clippy").args(alone));

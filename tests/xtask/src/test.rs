@@ -1,5 +1,7 @@
 //! `cargo xtask test`: prepares what is missing, then runs every test.
 
+use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::stage::{Purpose, Stages};
@@ -15,33 +17,61 @@ pub(crate) fn run(long: bool) -> Result<()> {
     }
 
     let tests = Purpose::Tests;
-    stages.run("xtask", tests, cargo("test").args(["--package", "xtask"]));
-    stages.run("sdk", tests, cargo("test").args(["--package", "wharf-sdk"]));
+    stages.run("build", Purpose::Work, workspace(&["--no-run"]).args(["--lib", "--bins", "--tests"]));
     stages.run("guests, natively", tests, &mut guest_crates::native("test"));
-    stages.run("library", tests, cargo("test").args(["--package", "wharf"]));
-    stages.run("suite's own", tests, &mut suite(&["--lib"]));
-    stages.run("suite", tests, &mut with_long(suite(&["--test", "suite"]), long));
-    stages.run("suite's teeth", tests, &mut suite(&["--test", "teeth"]));
-    stages.run("runtime", tests, &mut suite(&["--test", "runtime"]));
-    stages.run("durable", tests, &mut suite(&["--test", "durable"]));
-    stages.run("crash", tests, &mut suite(&["--test", "crash"]));
-    stages.run("memory", Purpose::Work, &mut with_long(suite(&["--test", "memory"]), long));
-    stages.run("program", tests, cargo("test").args(["--package", "wharf-cli"]));
-    let demo = ["--package", "wharf-cli", "--", "demo", "--small"];
-    stages.run("demo", Purpose::Work, cargo("run").args(demo));
+    stages.run("units", tests, &mut workspace(&["--lib", "--bins"]));
+    stages.run("examples in documents", tests, &mut workspace(&["--doc"]));
+    stages.run("suite", tests, &mut with_long(workspace(&["--test", "suite"]), long));
+    stages.run("suite's teeth", tests, &mut workspace(&["--test", "teeth"]));
+    stages.run("runtime", tests, &mut workspace(&["--test", "runtime"]));
+    stages.run("durable", tests, &mut workspace(&["--test", "durable"]));
+    stages.run("crash", tests, &mut workspace(&["--test", "crash"]));
+    stages.run("memory", Purpose::Work, &mut with_long(workspace(&["--test", "memory"]), long));
+    let mut program = workspace(&[]);
+    for name in program_tests()? {
+        program.args(["--test", &name]);
+    }
+    stages.run("program", tests, &mut program);
+    stages.run("demo", Purpose::Work, Command::new(built("wharf")).args(["demo", "--small"]));
     stages.summary()
+}
+
+/// `cargo test` on the whole workspace. Always on the whole of it, and with the same features: a package alone has
+/// others, and wasmtime would be compiled once for each.
+fn workspace(arguments: &[&str]) -> Command {
+    let mut cargo = cargo("test");
+    cargo.args(["--workspace", "--features", FEATURES]).args(arguments);
+    cargo
+}
+
+/// The features of the suite's package, which its tests on files and components need.
+pub(crate) const FEATURES: &str = "wharf-conformance/filesystem,wharf-conformance/wasm";
+
+/// Returns the names of the program's tests: each is a file, so that none can be forgotten here.
+fn program_tests() -> Result<Vec<String>> {
+    let directory = project().join("host/cli/tests");
+    let failed = |error| format!("{}: {error}", directory.display());
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&directory).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            names.extend(path.file_stem().and_then(|name| name.to_str()).map(str::to_owned));
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Returns where a program of the workspace lies once it is built.
+fn built(program: &str) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| project().join("target"), PathBuf::from);
+    target.join("ci").join(program)
 }
 
 /// A `cargo` command in the profile that all tests share, so that nothing is compiled twice.
 pub(crate) fn cargo(command: &str) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(project()).args([command, "--profile", "ci"]);
-    cargo
-}
-
-fn suite(target: &[&str]) -> Command {
-    let mut cargo = cargo("test");
-    cargo.args(["--package", "wharf-conformance", "--features", "filesystem,wasm"]).args(target);
     cargo
 }
 
