@@ -88,7 +88,9 @@ impl Stages {
         if !failures.is_empty() {
             return Err(failures.join("\n       "));
         }
-        println!("\n{} passed, {} failed, {} skipped", all.passed, all.failed, all.ignored);
+        if all != Counts::default() {
+            println!("\n{} passed, {} failed, {} skipped", all.passed, all.failed, all.ignored);
+        }
         Ok(())
     }
 }
