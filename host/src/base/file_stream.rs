@@ -9,7 +9,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures::Stream;
@@ -20,11 +20,14 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::contract::{ByteStream, Error, ErrorKind, Result};
 
-/// The bytes of one step: enough that handing a step to the blocking threads and back does not show, and little enough
-/// to stay in the processor's cache until the caller gets to it.
+/// The bytes of one step: little enough to stay in the processor's cache until the caller gets to it, and for many slow
+/// callers.
 const STEP: usize = 256 * 1024;
 
-/// Returns `length` bytes of `file` from `offset` on, in steps of 256 KiB.
+/// The bytes of one step for a caller that waits for the disk: handing steps to the blocking threads and back shows then.
+const LARGE_STEP: usize = 1024 * 1024;
+
+/// Returns `length` bytes of `file` from `offset` on, in steps of 256 KiB, or of 1 MiB for a caller that waits for them.
 ///
 /// The file's own position is neither used nor moved, so that one file can be read by many. Must be polled within a
 /// tokio runtime. Dropping the stream abandons the step that is being read.
@@ -36,7 +39,7 @@ pub(crate) fn read_file(file: Arc<File>, offset: u64, length: u64) -> ByteStream
     if length == 0 {
         return stream::empty().boxed();
     }
-    FileStream { file, offset, length, delivered: 0, step: None, spare: Arc::default() }.boxed()
+    FileStream { file, offset, length, delivered: 0, waited: false, step: None, spare: Arc::default() }.boxed()
 }
 
 struct FileStream {
@@ -45,22 +48,26 @@ struct FileStream {
     length: u64,
     /// How many bytes the caller has got.
     delivered: u64,
-    /// The step that is being read: the one that begins where the delivered bytes end.
-    step: Option<JoinHandle<io::Result<Vec<u8>>>>,
+    /// Whether the caller had to wait for the step that is being read: then the next is a large one. One that is slower
+    /// than the disk costs little memory.
+    waited: bool,
+    /// The step that is being read, and how many bytes it has: the one that begins where the delivered bytes end.
+    step: Option<(usize, JoinHandle<io::Result<Vec<u8>>>)>,
     spare: Arc<Spare>,
 }
 
 impl FileStream {
     /// Begins to read the step that begins at `done` bytes; none if that is the end.
-    fn begin_step(&self, done: u64) -> Option<JoinHandle<io::Result<Vec<u8>>>> {
-        let count = usize::try_from(self.length - done).unwrap_or(STEP).min(STEP);
+    fn begin_step(&self, done: u64) -> Option<(usize, JoinHandle<io::Result<Vec<u8>>>)> {
+        let size = if self.waited { LARGE_STEP } else { STEP };
+        let count = usize::try_from(self.length - done).unwrap_or(size).min(size);
         if count == 0 {
             return None;
         }
         let (file, spare) = (Arc::clone(&self.file), Arc::clone(&self.spare));
         // Cannot overflow where there is something to read: no file reaches so far.
         let offset = self.offset.saturating_add(done);
-        Some(spawn_blocking(move || read_step(&file, spare.take(count), offset, count)))
+        Some((count, spawn_blocking(move || read_step(&file, spare.take(count), offset, count))))
     }
 
     /// Ends the stream with an error.
@@ -78,15 +85,18 @@ impl Stream for FileStream {
         if this.step.is_none() {
             this.step = this.begin_step(this.delivered);
         }
-        let Some(step) = &mut this.step else { return Poll::Ready(None) };
-        let outcome = ready!(Pin::new(step).poll(cx));
+        let Some((count, step)) = &mut this.step else { return Poll::Ready(None) };
+        let Poll::Ready(outcome) = Pin::new(step).poll(cx) else {
+            this.waited = true;
+            return Poll::Pending;
+        };
+        let count = *count;
         this.step = None;
         let bytes = match outcome.map_err(io::Error::from).flatten() {
             Ok(bytes) => bytes,
             Err(error) => return this.fail(unreadable(error)),
         };
-        let left = this.length - this.delivered;
-        if bytes.len() < STEP.min(usize::try_from(left).unwrap_or(STEP)) {
+        if bytes.len() < count {
             let message = format!(
                 "the file ended after {} of {} bytes: somebody cut it while it was read",
                 this.delivered + bytes.len() as u64,
@@ -96,6 +106,7 @@ impl Stream for FileStream {
         }
         this.delivered += bytes.len() as u64;
         this.step = this.begin_step(this.delivered);
+        this.waited = false;
         let step = Step { bytes, spare: Arc::clone(&this.spare) };
         Poll::Ready(Some(Ok(Bytes::from_owner(step))))
     }
@@ -137,7 +148,7 @@ impl Spare {
     /// Returns memory for a step of `count` bytes.
     fn take(&self, count: usize) -> Vec<u8> {
         let spare = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        spare.unwrap_or_else(|| Vec::with_capacity(count))
+        spare.filter(|spare| spare.capacity() >= count).unwrap_or_else(|| Vec::with_capacity(count))
     }
 
     fn give_back(&self, mut bytes: Vec<u8>) {
@@ -184,7 +195,7 @@ mod tests {
 
     async fn read(file: &Arc<File>, offset: u64, length: u64) -> Result<Vec<u8>> {
         let chunks: Vec<Bytes> = read_file(Arc::clone(file), offset, length).try_collect().await?;
-        assert!(chunks.iter().all(|chunk| !chunk.is_empty() && chunk.len() <= STEP));
+        assert!(chunks.iter().all(|chunk| !chunk.is_empty() && chunk.len() <= LARGE_STEP));
         Ok(chunks.concat())
     }
 
@@ -220,17 +231,20 @@ mod tests {
     #[tokio::test]
     async fn chunks_that_are_kept_keep_their_bytes() {
         let (file, bytes) = file(8 * STEP);
-        let mut kept = Vec::new();
+        let (mut kept, mut at) = (Vec::new(), 0);
         let mut stream = read_file(file, 0, bytes.len() as u64);
         // Every other is let go of at once, so that its memory is used again.
-        for index in 0..8 {
-            let chunk = stream.next().await.unwrap().unwrap();
-            if index % 2 == 0 {
-                kept.push((index, chunk));
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk.unwrap();
+            let from = at;
+            at += chunk.len();
+            if (from / STEP).is_multiple_of(2) {
+                kept.push((from, chunk));
             }
         }
-        for (index, chunk) in kept {
-            assert!(chunk == bytes[index * STEP..(index + 1) * STEP], "step {index}");
+        assert_eq!(at, bytes.len());
+        for (from, chunk) in kept {
+            assert!(chunk == bytes[from..from + chunk.len()], "the chunk from {from} on");
         }
     }
 
@@ -238,13 +252,20 @@ mod tests {
     async fn a_stream_ahead_of_a_slow_caller_holds_two_steps() {
         let (file, bytes) = file(16 * STEP);
         let spare = Arc::<Spare>::default();
-        let mut stream =
-            FileStream { file, offset: 0, length: bytes.len() as u64, delivered: 0, step: None, spare: spare.clone() };
+        let mut stream = FileStream {
+            file,
+            offset: 0,
+            length: bytes.len() as u64,
+            delivered: 0,
+            waited: false,
+            step: None,
+            spare: spare.clone(),
+        };
         let chunk = stream.next().await.unwrap().unwrap();
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         // The caller's, and the one that was read ahead: nothing more was begun.
         assert_eq!(stream.delivered, chunk.len() as u64);
-        assert!(stream.step.as_ref().is_some_and(JoinHandle::is_finished));
+        assert!(stream.step.as_ref().is_some_and(|(_, step)| step.is_finished()));
         assert!(spare.0.lock().unwrap().is_none());
     }
 }
