@@ -85,4 +85,13 @@ mod tests {
             assert_eq!(error(&path, Intent::Store, errno.into()).kind().name(), store, "{errno}");
         }
     }
+
+    #[test]
+    fn what_was_done_and_could_not_be_synced_has_an_unknown_outcome() {
+        let path = StoragePath::parse("/a").unwrap();
+        let unsynced = std::io::Error::other(Unsynced(Errno::IO.into()));
+        let error = error(&path, Intent::Store, unsynced);
+        assert_eq!(error.kind(), &ErrorKind::OutcomeUnknown);
+        assert!(error.message().contains("may not survive a crash"), "{error}");
+    }
 }

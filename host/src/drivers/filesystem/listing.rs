@@ -17,7 +17,7 @@ const PAGE: usize = 512;
 
 /// A directory that is open, and the names in it that are still to come.
 struct Listing {
-    directory: Arc<Dir>,
+    directory: Dir,
     path: StoragePath,
     names: VecDeque<Position>,
 }
@@ -26,7 +26,9 @@ struct Listing {
 ///
 /// The names are read at once, since the disk has them in no order; sizes and times are looked up page by page.
 pub(super) async fn list(root: Arc<Root>, path: StoragePath, start_after: Option<Position>) -> Result<EntryStream> {
-    let listing = blocking(move || open(&root, path, start_after)).await?;
+    let Some(listing) = blocking(move || open(&root, path, start_after)).await? else {
+        return Ok(stream::empty().boxed());
+    };
     let pages = stream::try_unfold(listing, |listing| async move {
         if listing.names.is_empty() {
             return Ok(None);
@@ -44,14 +46,12 @@ pub(super) async fn list(root: Arc<Root>, path: StoragePath, start_after: Option
         .boxed())
 }
 
-fn open(root: &Root, path: StoragePath, start_after: Option<Position>) -> Result<Listing> {
+/// Opens a directory and reads its names; none for a root that is not there yet, which is empty.
+fn open(root: &Root, path: StoragePath, start_after: Option<Position>) -> Result<Option<Listing>> {
     let opened = root.open().and_then(|root| if path.is_root() { Ok(root) } else { root.open_dir(path.relative()) });
     let directory = match opened {
         Ok(directory) => directory,
-        // The root is there before anything is stored in it.
-        Err(found) if path.is_root() && found.kind() == io::ErrorKind::NotFound => {
-            return Ok(Listing { directory: Arc::new(nowhere(&path)?), path, names: VecDeque::new() });
-        }
+        Err(found) if path.is_root() && found.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(found) => return Err(error(&path, Intent::Find, found)),
     };
     let failed = |found| error(&path, Intent::Store, found);
@@ -73,12 +73,7 @@ fn open(root: &Root, path: StoragePath, start_after: Option<Position>) -> Result
     names.sort_unstable();
     let first = start_after.map_or(0, |after| names.partition_point(|position| *position <= after));
     let names = names.split_off(first).into();
-    Ok(Listing { directory: Arc::new(directory), path, names })
-}
-
-/// Any directory: of a listing that has no names it is not asked for anything.
-fn nowhere(path: &StoragePath) -> Result<Dir> {
-    Dir::open_ambient_dir("/", cap_std::ambient_authority()).map_err(|found| error(path, Intent::Store, found))
+    Ok(Some(Listing { directory, path, names }))
 }
 
 impl Listing {

@@ -101,7 +101,7 @@ pub(super) fn sync_directory(directory: &Dir) -> io::Result<()> {
 /// A change was made, and cannot be made to survive a crash.
 #[derive(Debug, thiserror::Error)]
 #[error("the directory cannot be synced: {0}")]
-pub(super) struct Unsynced(io::Error);
+pub(super) struct Unsynced(pub(super) io::Error);
 
 /// Returns the directory of a path below the root: empty where it is the root.
 fn parent(path: &StoragePath) -> &str {

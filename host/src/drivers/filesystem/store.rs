@@ -92,18 +92,16 @@ pub(super) fn move_file(root: &Root, source: &StoragePath, destination: &Storage
     }
     let attempt = || -> io::Result<()> {
         let to = root.make_parent(destination)?;
-        if let Err(error) = from.rename(name(source), &to, name(destination)) {
-            // It may have been moved away since it was looked at; that says more than where it could not go.
-            from.symlink_metadata(name(source))?;
-            return Err(error);
-        }
+        from.rename(name(source), &to, name(destination))?;
         // First where it is now: in between it has two names rather than none.
         sync_directory(&to)?;
         sync_directory(&from)
     };
-    again_where_deleted(attempt).map_err(|found| match from.symlink_metadata(name(source)) {
-        Err(gone) if gone.kind() == io::ErrorKind::NotFound => Error::path_not_found(source),
-        _ => error(destination, Intent::Store, found),
+    again_where_deleted(attempt).map_err(|found| {
+        // What was not found is the source, if somebody took it since it was looked at, or else the destination's
+        // directory. Any other error may have come after the move, when the source is rightly gone.
+        let is_gone = is_missing(&found) && from.symlink_metadata(name(source)).is_err_and(|gone| is_missing(&gone));
+        if is_gone { Error::path_not_found(source) } else { error(destination, Intent::Store, found) }
     })
 }
 
