@@ -147,9 +147,8 @@ impl Pool {
                 );
                 return Err(Error::new(ErrorKind::Unavailable, message));
             }
-            // Counted once for each slot: the grave is taken out of it only when its successor is there.
-            let wait = if worker.is_counted() { Duration::ZERO } else { self.count_death(reason) };
-            worker.count();
+            // Counted once: a dead instance keeps its slot until its successor is there, and may be found in it again.
+            let wait = if worker.bury() { self.count_death(reason) } else { Duration::ZERO };
             self.quarantine()?;
             tokio::time::sleep(wait).await;
             let fresh = match start_alike(&self.spec, self.capabilities).await {

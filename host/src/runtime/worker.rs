@@ -66,7 +66,7 @@ pub(super) struct Worker {
     kill: Arc<Kill>,
     death: watch::Receiver<Option<Arc<str>>>,
     /// Whether its death was counted against the driver.
-    counted: AtomicBool,
+    buried: AtomicBool,
 }
 
 #[derive(Default)]
@@ -107,7 +107,7 @@ impl Worker {
             load: AtomicUsize::new(0),
             kill,
             death,
-            counted: AtomicBool::new(false),
+            buried: AtomicBool::new(false),
         };
         starting.capabilities = match tokio::time::timeout(spec.limits.open, opening).await {
             Ok(Ok(answer)) => answer?,
@@ -135,14 +135,9 @@ impl Worker {
         !self.jobs.is_closed() && self.death.borrow().is_none() && !self.kill.flag.load(Ordering::Relaxed)
     }
 
-    /// Returns whether its death was counted against the driver.
-    pub(super) fn is_counted(&self) -> bool {
-        self.counted.load(Ordering::Relaxed)
-    }
-
-    /// Notes that its death was counted.
-    pub(super) fn count(&self) {
-        self.counted.store(true, Ordering::Relaxed);
+    /// Returns whether its death is still to be counted against the driver: true once.
+    pub(super) fn bury(&self) -> bool {
+        !self.buried.swap(true, Ordering::Relaxed)
     }
 
     /// Returns how many operations, readers, writers and listings are under way.
