@@ -4,7 +4,7 @@ use std::fs;
 
 use wharf::contract::{ErrorKind, StoragePath};
 use wharf::factory::{DriversConfig, Factory, Origin, Parameters};
-use wharf::runtime::{Access, CONTRACT_VERSION, Component, ComponentConfig, Instances};
+use wharf::runtime::{Access, CONTRACT_VERSION, Component, ComponentConfig, DirectoryGrant, Instances};
 use wharf_conformance::components::component;
 
 use super::support::runtime;
@@ -101,4 +101,23 @@ async fn every_component_of_the_project_speaks_the_contract_and_imports_nothing_
             assert_ne!(import.access, Access::Refused, "{name} imports {}", import.name);
         }
     }
+}
+
+#[tokio::test]
+async fn what_all_components_are_granted_afterwards_counts_at_the_next_opening() {
+    let data = tempfile::tempdir().unwrap();
+    let mut factory = Factory::native();
+    let config = ComponentConfig { component: Some(component("filesystem").unwrap()), ..Default::default() };
+    factory.register_component(runtime(), "files", config).unwrap();
+    let open = async |factory: &Factory| {
+        factory.create("files", Parameters::new().with("rootdirectory", "/data")).await.map(|_| ())
+    };
+    assert!(open(&factory).await.is_err());
+    factory.configure_components(|name, config| {
+        assert_eq!(name, "files");
+        let grant = DirectoryGrant { host: data.path().to_owned(), guest: "/data".to_owned(), write: true };
+        config.allow.directories.push(grant);
+    });
+    open(&factory).await.unwrap();
+    assert_eq!(factory.component_config("files").unwrap().allow.directories.len(), 1);
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use wharf::contract::StoragePath;
+use wharf::factory::is_driver_name;
 
 /// A place named on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,12 +74,6 @@ pub(crate) fn drivers<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<Strin
         _ => None,
     };
     texts.into_iter().filter_map(driver).collect()
-}
-
-/// Returns whether a text can be a driver's name.
-pub(crate) fn is_driver_name(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
 }
 
 #[cfg(test)]

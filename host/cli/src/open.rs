@@ -44,22 +44,25 @@ pub(crate) struct Store {
 
 impl Store {
     /// Offers the native drivers, the components of the configuration and of the directory, and the files among
-    /// `named`, which are the drivers on the command line. The engine is started only if there is a component.
+    /// `named`, which are the drivers on the command line. The engine is started only if there is a component, or a directory
+    /// for them.
     pub(crate) fn new(settings: Settings, named: &[String]) -> Result<Self> {
         let Settings { config, given, directory, grants, no_cache } = settings;
-        let mut factory = Factory::native();
-        let drivers = drivers_config(&config, directory, &grants, &factory)?;
+        let drivers = drivers_config(&config, directory);
         let files: Vec<&String> = named.iter().filter(|text| location::is_file(text)).collect();
-        let runtime = if drivers.components.is_empty() && files.is_empty() { None } else { Some(engine(no_cache)?) };
-        let mut store = Store { config, given, factory: Factory::new(), runtime, files: BTreeMap::new() };
+        let has_components = drivers.directory.is_some() || !drivers.components.is_empty() || !files.is_empty();
+        let runtime = if has_components { Some(engine(no_cache)?) } else { None };
+        let mut store = Store { config, given, factory: Factory::native(), runtime, files: BTreeMap::new() };
         if let Some(runtime) = &store.runtime {
-            factory.register_components(runtime, &drivers).context("could not set up the components")?;
+            let factory = &mut store.factory;
+            factory
+                .register_components(runtime, &drivers)
+                .context("could not set up the components that --drivers and --config name")?;
             for text in files {
-                let name = register_file(&mut factory, runtime, text, &grants)?;
-                store.files.insert(text.clone(), name);
+                store.files.insert(text.clone(), register_file(factory, runtime, text)?);
             }
+            factory.configure_components(|_, component| grant::add(&grants, &mut component.allow));
         }
-        store.factory = factory;
         Ok(store)
     }
 
@@ -97,53 +100,20 @@ pub(crate) fn engine(no_cache: bool) -> Result<Runtime> {
     Runtime::new(RuntimeConfig { cache }).context("could not start the runtime of components")
 }
 
-/// Puts the configuration and the command line together: every component with what it is granted.
-///
-/// The directory's files are written out beside the configured ones, since a grant of the command line is for them too.
-/// Those that the factory would refuse are left to it, so that it can say why.
-fn drivers_config(
-    config: &Config,
-    directory: Option<PathBuf>,
-    grants: &[Grant],
-    native: &Factory,
-) -> Result<DriversConfig> {
+/// Returns the section `drivers:` with the directory that the command line names, or with the default one if it is there.
+fn drivers_config(config: &Config, directory: Option<PathBuf>) -> DriversConfig {
     let mut drivers = config.drivers.clone();
     if directory.is_some() {
         drivers.directory = directory;
     } else if drivers.directory.is_none() && Path::new(DEFAULT_DIRECTORY).is_dir() {
         drivers.directory = Some(Path::new(".").join(DEFAULT_DIRECTORY));
     }
-    if let Some(directory) = &drivers.directory {
-        for file in components_in(directory)? {
-            let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            if location::is_driver_name(&name) && native.offer(&name).is_none() {
-                drivers.components.entry(name).or_default();
-            }
-        }
-    }
-    for component in drivers.components.values_mut() {
-        grant::add(grants, &mut component.allow);
-    }
-    Ok(drivers)
-}
-
-fn components_in(directory: &Path) -> Result<Vec<PathBuf>> {
-    let list = || -> std::io::Result<Vec<PathBuf>> {
-        let paths = std::fs::read_dir(directory)?.map(|entry| Ok(entry?.path()));
-        let paths: std::io::Result<Vec<PathBuf>> = paths.collect();
-        Ok(paths?.into_iter().filter(|path| path.extension().is_some_and(|end| end == "wasm")).collect())
-    };
-    list().with_context(|| {
-        format!(
-            "could not list the directory of drivers {}; create it, or correct --drivers or `drivers: directory:`",
-            directory.display()
-        )
-    })
+    drivers
 }
 
 /// Offers a file of the command line under its name without the ending; with the ending where that name is another
 /// driver's, as `filesystem` is. A file that is offered already keeps its name and its grants.
-fn register_file(factory: &mut Factory, runtime: &Runtime, text: &str, grants: &[Grant]) -> Result<String> {
+fn register_file(factory: &mut Factory, runtime: &Runtime, text: &str) -> Result<String> {
     let file = Path::new(text);
     let same = |other: Option<&Path>| {
         let (ours, theirs) = (file.canonicalize().ok(), other.and_then(|other| other.canonicalize().ok()));
@@ -157,8 +127,7 @@ fn register_file(factory: &mut Factory, runtime: &Runtime, text: &str, grants: &
         Some(_) => file.file_name().unwrap_or_default().to_string_lossy(),
         None => stem,
     };
-    let mut config = ComponentConfig { component: Some(file.to_owned()), ..ComponentConfig::default() };
-    grant::add(grants, &mut config.allow);
+    let config = ComponentConfig { component: Some(file.to_owned()), ..ComponentConfig::default() };
     factory.register_component(runtime, &name, config).with_context(|| format!("could not offer the file {text}"))?;
     Ok(name.into_owned())
 }

@@ -50,6 +50,10 @@ pub(super) struct Source {
 }
 
 impl Source {
+    fn new(runtime: Runtime, file: PathBuf, config: ComponentConfig) -> Arc<Self> {
+        Arc::new(Source { runtime, file, config, loaded: OnceCell::new() })
+    }
+
     pub(super) fn file(&self) -> &Path {
         &self.file
     }
@@ -79,8 +83,7 @@ impl Factory {
             let message = format!("the component {name} has no file: add `component: FILE.wasm`, or a `directory:`");
             return Err(Error::new(ErrorKind::InvalidParameters, message));
         };
-        let source = Source { runtime: runtime.clone(), file, config, loaded: OnceCell::new() };
-        self.entries.insert(name.to_owned(), Entry::Component(Arc::new(source)));
+        self.entries.insert(name.to_owned(), Entry::Component(Source::new(runtime.clone(), file, config)));
         self.refused.remove(name);
         Ok(())
     }
@@ -118,6 +121,21 @@ impl Factory {
             }
         }
         Ok(())
+    }
+
+    /// Changes how each component that is offered by now is configured: what all of them are granted, for instance.
+    ///
+    /// `change` gets the component's name too. The file stays the one it is, whatever becomes of
+    /// [`component`](ComponentConfig::component). Drivers that are open stay as they are; a component is loaded anew at
+    /// its next opening.
+    pub fn configure_components(&mut self, mut change: impl FnMut(&str, &mut ComponentConfig)) {
+        for (name, entry) in &mut self.entries {
+            if let Entry::Component(source) = entry {
+                let mut config = source.config.clone();
+                change(name, &mut config);
+                *source = Source::new(source.runtime.clone(), source.file.clone(), config);
+            }
+        }
     }
 
     /// Returns the files that are not offered, and why.

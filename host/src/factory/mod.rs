@@ -219,7 +219,15 @@ impl fmt::Debug for Factory {
     }
 }
 
-fn is_driver_name(name: &str) -> bool {
+/// Returns whether a text can be a driver's name: letters, digits, `.`, `_` and `-`, beginning with a letter or a digit.
+///
+/// ```
+/// use wharf::factory::is_driver_name;
+///
+/// assert!(is_driver_name("s3") && is_driver_name("my-driver.v2"));
+/// assert!(!is_driver_name("") && !is_driver_name(".hidden") && !is_driver_name("a/b"));
+/// ```
+pub fn is_driver_name(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_alphanumeric())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
 }
