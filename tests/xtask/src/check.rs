@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::stage::{Purpose, Stages, text};
 use crate::test::{FEATURES, cargo};
@@ -24,7 +23,7 @@ pub(crate) fn run() -> Result<()> {
     let mut stages = Stages::default();
     stages.perform("layers", layers);
     stages.perform("contract", contract::check);
-    stages.run("formatting", Purpose::Work, plain("fmt").args(["--all", "--check"]));
+    stages.run("formatting", Purpose::Work, crate::cargo("fmt").args(["--all", "--check"]));
     stages.run("formatting of guests", Purpose::Work, guest_crates::cargo("fmt").args(["--all", "--check"]));
     let lints = ["--workspace", "--all-targets", "--features", FEATURES];
     stages.run("lints", Purpose::Work, cargo("clippy").args(lints).args(["--", "-D", "warnings"]));
@@ -44,15 +43,9 @@ pub(crate) fn run() -> Result<()> {
     stages.summary()
 }
 
-fn plain(command: &str) -> Command {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(project()).arg(command);
-    cargo
-}
-
 /// Checks that the core pulls in nothing heavy.
 fn core_dependencies() -> Result<()> {
-    let mut tree = plain("tree");
+    let mut tree = crate::cargo("tree");
     tree.args([
         "--package",
         "wharf",

@@ -9,7 +9,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-type Result<T> = std::result::Result<T, String>;
+use crate::{Result, project};
 
 const WIT: &str = "wit";
 const CHANGELOG: &str = "wit/CHANGELOG.md";
@@ -20,7 +20,7 @@ const BINDINGS: [(&str, &str); 2] = [("host/src/runtime/bindings.rs", "../wit"),
 
 /// Checks the project, and says everything that is wrong.
 pub(crate) fn check() -> Result<()> {
-    let root = crate::project();
+    let root = project();
     let mut faults = Vec::new();
     let mut versions = Vec::new();
     let mut files = Vec::new();

@@ -7,8 +7,8 @@ use crate::project;
 
 /// A `cargo` command on the guests' workspace.
 pub(crate) fn cargo(command: &str) -> Command {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(project()).args([command, "--manifest-path", "guest-drivers/Cargo.toml"]);
+    let mut cargo = crate::cargo(command);
+    cargo.args(["--manifest-path", "guest-drivers/Cargo.toml"]);
     cargo
 }
 

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use crate::stage::text;
 use crate::{Result, install, project};
 
 const TARGET: &str = "wasm32-wasip2";
@@ -112,8 +113,8 @@ fn build_with(toolchain: Toolchain) -> Result<()> {
 
     let directory = guest_drivers();
     let target = directory.join("target");
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--release", "--manifest-path"]).arg(directory.join("Cargo.toml"));
+    let mut cargo = crate::cargo("build");
+    cargo.args(["--release", "--manifest-path"]).arg(directory.join("Cargo.toml"));
     cargo.arg("--target-dir").arg(&target);
     toolchain.configure(&mut cargo)?;
     step(&mut cargo)?;
@@ -267,11 +268,6 @@ fn output(command: &mut Command) -> Result<String> {
         return Err(format!("`{text}` failed: {}", String::from_utf8_lossy(&output.stderr).trim()));
     }
     String::from_utf8(output.stdout).map_err(|_| format!("`{text}` printed what is not text"))
-}
-
-fn text(command: &Command) -> String {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
 fn failed(verb: &str, path: &Path) -> impl FnOnce(io::Error) -> String {

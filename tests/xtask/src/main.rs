@@ -11,7 +11,7 @@ mod stage;
 mod test;
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 type Result<T, E = String> = std::result::Result<T, E>;
 
@@ -52,6 +52,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A `cargo` command in the project's directory: the very `cargo` that runs this.
+fn cargo(command: &str) -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(project()).arg(command);
+    cargo
 }
 
 /// The project's directory.

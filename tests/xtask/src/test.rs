@@ -70,8 +70,8 @@ fn built(program: &str) -> PathBuf {
 
 /// A `cargo` command in the profile that all tests share, so that nothing is compiled twice.
 pub(crate) fn cargo(command: &str) -> Command {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(project()).args([command, "--profile", "ci"]);
+    let mut cargo = crate::cargo(command);
+    cargo.args(["--profile", "ci"]);
     cargo
 }
 
