@@ -25,10 +25,19 @@ pub(crate) fn runtime() -> &'static Runtime {
 
 /// Opens `faulty` with parameters and limits, both JSON objects.
 pub(crate) async fn faulty(parameters: Value, limits: Value) -> Result<Arc<dyn StorageDriver>, Error> {
+    faulty_in(runtime(), parameters, limits).await
+}
+
+/// The same, in a runtime of one's own.
+pub(crate) async fn faulty_in(
+    runtime: &Runtime,
+    parameters: Value,
+    limits: Value,
+) -> Result<Arc<dyn StorageDriver>, Error> {
     let limits: Limits = serde_json::from_value(limits).unwrap();
     let config = ComponentConfig { component: Some(component("faulty").unwrap()), limits, ..Default::default() };
     let mut factory = Factory::new();
-    factory.register_component(runtime(), "faulty", config).unwrap();
+    factory.register_component(runtime, "faulty", config).unwrap();
     let parameters: Map<String, Value> = serde_json::from_value(parameters).unwrap();
     factory.create("faulty", Parameters::from(parameters)).await
 }

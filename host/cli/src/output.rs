@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use wharf::contract::{Error, ErrorKind};
 
@@ -33,6 +34,17 @@ pub(crate) fn print(as_json: bool, text: impl FnOnce() -> String, value: impl Fn
         writeln!(out, "{}", text())?
     }
     Ok(())
+}
+
+/// Returns a bar of that shape, drawn on standard error, and only if that is a terminal and nobody asked for JSON.
+pub(crate) fn bar(as_json: bool, bar: ProgressBar, template: &str) -> ProgressBar {
+    if as_json {
+        return ProgressBar::hidden();
+    }
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
 }
 
 /// Reports an error and returns the exit code that belongs to it.

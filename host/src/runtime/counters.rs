@@ -21,6 +21,11 @@ impl Counters {
         self.copied_to_guests.load(Ordering::Relaxed)
     }
 
+    /// Returns how many stream bytes were copied in either direction.
+    pub fn copied(&self) -> u64 {
+        self.copied_from_guests() + self.copied_to_guests()
+    }
+
     /// Returns how many stream bytes went between the host's own ends, without entering a component.
     pub fn passed_through(&self) -> u64 {
         self.passed_through.load(Ordering::Relaxed)

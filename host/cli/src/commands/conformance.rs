@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde_json::json;
 use tokio::sync::OnceCell;
 use wharf::contract::{Capabilities, StorageDriver};
@@ -95,7 +95,7 @@ pub(crate) async fn run(args: &Conformance, store: &Store, as_json: bool) -> Res
         evidence: args.evidence.clone(),
         ..Selection::default()
     };
-    let bar = progress_bar(as_json);
+    let bar = output::bar(as_json, ProgressBar::new(all_cases().len() as u64), "{bar:30} {pos}/{len} {elapsed} {msg}");
     let mut interrupt = Interrupt::listen();
     let running = run_with_progress(subject, &selection, |case| {
         if case.outcome == Verdict::Failed {
@@ -177,16 +177,4 @@ fn judge(report: &Report, args: &Conformance) -> Result<()> {
         faults.push(format!("it declares {}, and no case that proves it passed{heavy}", unrun.join(" and ")));
     }
     if faults.is_empty() { Ok(()) } else { bail!("{}", faults.join("; ")) }
-}
-
-/// A bar that is drawn on standard error, and only if that is a terminal.
-fn progress_bar(as_json: bool) -> ProgressBar {
-    if as_json {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new(all_cases().len() as u64);
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}") {
-        bar.set_style(style);
-    }
-    bar
 }

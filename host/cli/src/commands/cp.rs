@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use futures::TryStreamExt;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde_json::json;
 
 use crate::interrupt::Interrupt;
@@ -52,7 +52,8 @@ impl Cp {
         let to = tree(store, &self.to).await?;
         let interrupt = Interrupt::listen();
         let totals = Totals::default();
-        let bar = progress_bar(as_json);
+        let bar =
+            output::bar(as_json, ProgressBar::new_spinner(), "{spinner} {bytes} {binary_bytes_per_sec} {elapsed}");
         let unstorable = Mutex::new(Vec::new());
         let failed = Mutex::new(Vec::new());
 
@@ -160,16 +161,4 @@ async fn tree(store: &Store, text: &str) -> Result<Tree> {
         Location::Local(path) => Tree::Local(path),
         Location::Store { driver, path } => Tree::Store { driver: store.open(&driver).await?, path },
     })
-}
-
-/// A bar that is drawn on standard error, and only if that is a terminal.
-fn progress_bar(as_json: bool) -> ProgressBar {
-    if as_json {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {bytes} {binary_bytes_per_sec} {elapsed}") {
-        bar.set_style(style);
-    }
-    bar
 }

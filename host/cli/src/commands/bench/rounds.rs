@@ -143,10 +143,7 @@ impl Set {
     fn counted(&self) -> Streamed {
         self.runtime.as_ref().map_or_else(Streamed::default, |runtime| {
             let counters = runtime.counters();
-            Streamed {
-                copied: counters.copied_from_guests() + counters.copied_to_guests(),
-                passed_through: counters.passed_through(),
-            }
+            Streamed { copied: counters.copied(), passed_through: counters.passed_through() }
         })
     }
 }

@@ -203,7 +203,7 @@ fn factory(runtime: &Runtime, component: &Path, place: &Path) -> Result<Factory>
 /// Returns the bytes that the bridge has copied, and those that passed the components by.
 fn counted(runtime: &Runtime) -> (u64, u64) {
     let counters = runtime.counters();
-    (counters.copied_from_guests() + counters.copied_to_guests(), counters.passed_through())
+    (counters.copied(), counters.passed_through())
 }
 
 /// Lines on standard error while it runs, for a person who waits.
