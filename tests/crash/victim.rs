@@ -45,7 +45,7 @@ async fn run(name: &str, root: &Path) -> Outcome {
         Factory::native().create(name, parameters(root.display().to_string())).await?
     } else {
         let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
-        let runtime = Runtime::new(RuntimeConfig { cache: Some(cache) })?;
+        let runtime = Runtime::new(RuntimeConfig { cache: Some(cache), ..RuntimeConfig::default() })?;
         with_filesystem(&runtime, root)?.create(name, parameters("/data".to_owned())).await?
     };
     tell(READY)?;

@@ -180,7 +180,8 @@ async fn open(is_component: bool, root: &Path) -> std::result::Result<Arc<dyn St
     }
     std::fs::create_dir_all(root).map_err(|error| error.to_string())?;
     let text = |error: wharf::contract::Error| error.to_string();
-    let runtime = Runtime::new(RuntimeConfig { cache: Some(crate::cache().to_owned()) }).map_err(text)?;
+    let runtime = Runtime::new(RuntimeConfig { cache: Some(crate::cache().to_owned()), ..RuntimeConfig::default() })
+        .map_err(text)?;
     let factory = with_filesystem(&runtime, root).map_err(|error| error.to_string())?;
     factory.create("filesystem.wasm", Parameters::new().with("rootdirectory", "/data")).await.map_err(text)
 }

@@ -42,7 +42,7 @@ async fn measure(rounds: &[(usize, u64)]) -> Result<bool> {
     let other = |message: String| Error::new(ErrorKind::Other, message);
     let root = tempfile::tempdir().map_err(|error| other(format!("no temporary directory: {error}")))?;
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
-    let runtime = Runtime::new(RuntimeConfig { cache: Some(cache) })?;
+    let runtime = Runtime::new(RuntimeConfig { cache: Some(cache), ..RuntimeConfig::default() })?;
     let factory = with_filesystem(&runtime, root.path()).map_err(|error| other(error.to_string()))?;
 
     println!(

@@ -76,6 +76,6 @@ async fn memory_beyond_the_limit_ends_the_instance_and_nothing_else() {
     let hungry = json!({ "operation": "stat", "fault": "allocate", "path": "/hungry" });
     let driver = faulty(hungry, json!({ "memory": "32MiB" })).await.unwrap();
     let error = driver.stat(&path("/hungry")).await.unwrap_err();
-    assert_eq!(error.kind(), &ErrorKind::Unavailable, "{error}");
+    assert_eq!(error.kind(), &ErrorKind::LimitExceeded { limit: "memory" }, "{error}");
     assert_eq!(driver.stat(&path("/pattern-5")).await.unwrap().size, 5);
 }

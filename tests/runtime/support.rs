@@ -16,7 +16,7 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(new_runtime);
 
 pub(crate) fn new_runtime() -> Runtime {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
-    Runtime::new(RuntimeConfig { cache: Some(cache) }).unwrap()
+    Runtime::new(RuntimeConfig { cache: Some(cache), ..RuntimeConfig::default() }).unwrap()
 }
 
 pub(crate) fn runtime() -> &'static Runtime {

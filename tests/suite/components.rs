@@ -66,7 +66,7 @@ impl Subject for Files {
 /// Returns the project's components.
 pub(crate) fn subjects() -> std::result::Result<Vec<Planned>, Box<dyn std::error::Error + Send + Sync>> {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
-    let runtime = Runtime::new(RuntimeConfig { cache: Some(cache) })?;
+    let runtime = Runtime::new(RuntimeConfig { cache: Some(cache), ..RuntimeConfig::default() })?;
     let mut planned = Vec::new();
     for name in ["inmemory", "whole-driver"] {
         let mut factory = Factory::native();

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use wharf::runtime::{DirectoryGrant, Grants};
+use wharf::runtime::{DirectoryGrant, Grants, HttpGrant};
 
 const FORMS: &str = "write dir:HOST=GUEST:rw, dir:HOST=GUEST:ro, env:NAME or http:HOST:PORT";
 
@@ -14,7 +14,7 @@ pub(crate) enum Grant {
     /// `env:NAME`: an environment variable of this process.
     Environment(String),
     /// `http:HOST:PORT`: outgoing HTTP.
-    Http(String),
+    Http(HttpGrant),
 }
 
 impl FromStr for Grant {
@@ -26,14 +26,7 @@ impl FromStr for Grant {
             Some(("dir", rest)) => directory(rest).map(Grant::Directory).map_err(|why| wrong(&why)),
             Some(("env", name)) if !name.is_empty() && !name.contains('=') => Ok(Grant::Environment(name.to_owned())),
             Some(("env", _)) => Err(wrong("`env:` takes the name of a variable; its value comes from the environment")),
-            Some(("http", place))
-                if place
-                    .rsplit_once(':')
-                    .is_some_and(|(host, port)| !host.is_empty() && (port == "*" || port.parse::<u16>().is_ok())) =>
-            {
-                Ok(Grant::Http(place.to_owned()))
-            }
-            Some(("http", _)) => Err(wrong("`http:` takes a host and a port, for instance http:example.com:443")),
+            Some(("http", place)) => place.parse().map(Grant::Http).map_err(|why| wrong(&why.to_string())),
             _ => Err(wrong("this is no grant")),
         }
     }

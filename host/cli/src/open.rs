@@ -97,7 +97,8 @@ impl Store {
 /// Starts the engine of components.
 pub(crate) fn engine(no_cache: bool) -> Result<Runtime> {
     let cache = if no_cache { None } else { cache::directory() };
-    Runtime::new(RuntimeConfig { cache }).context("could not start the runtime of components")
+    Runtime::new(RuntimeConfig { cache, ..RuntimeConfig::default() })
+        .context("could not start the runtime of components")
 }
 
 /// Returns the section `drivers:` with the directory that the command line names, or with the default one if it is there.

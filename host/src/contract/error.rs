@@ -156,7 +156,7 @@ impl fmt::Display for Operation {
 ///
 /// It prints as Docker Distribution's errors do, without its source, which
 /// [`source`](std::error::Error::source) returns. As JSON it has Distribution's keys `driver` and `detail`, and `kind`,
-/// `operation` and `path` beside them.
+/// `operation`, `path` and, where one was reached, `limit` beside them.
 ///
 /// # Example
 ///
@@ -184,6 +184,7 @@ struct Inner {
     driver: Option<String>,
     operation: Option<Operation>,
     path: Option<String>,
+    limit: Option<&'static str>,
     source: Option<Source>,
 }
 
@@ -191,7 +192,8 @@ impl Error {
     /// Creates an error with a message for people: no secrets, no path, no driver's name.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let message = message.into();
-        Error(Box::new(Inner { kind, message, driver: None, operation: None, path: None, source: None }))
+        let inner = Inner { kind, message, driver: None, operation: None, path: None, limit: None, source: None };
+        Error(Box::new(inner))
     }
 
     /// Nothing is at `path`, or not what was meant.
@@ -242,6 +244,14 @@ impl Error {
         self
     }
 
+    /// Adds the name of the limit that was reached, for an error of another kind than
+    /// [`LimitExceeded`](ErrorKind::LimitExceeded).
+    #[must_use]
+    pub fn with_limit(mut self, limit: &'static str) -> Self {
+        self.0.limit = Some(limit);
+        self
+    }
+
     /// Adds the error beneath this one.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Source>) -> Self {
@@ -257,6 +267,15 @@ impl Error {
     /// Returns whether the kind is [`ErrorKind::PathNotFound`].
     pub fn is_path_not_found(&self) -> bool {
         self.0.kind == ErrorKind::PathNotFound
+    }
+
+    /// Returns the name of the limit of the host's configuration that was reached, if that is why it failed. An
+    /// [`OutcomeUnknown`](ErrorKind::OutcomeUnknown) can have one too.
+    pub fn limit(&self) -> Option<&'static str> {
+        match self.0.kind {
+            ErrorKind::LimitExceeded { limit } => Some(limit),
+            _ => self.0.limit,
+        }
     }
 
     /// Returns the message for people, without driver, operation and path. May be empty.
@@ -317,13 +336,14 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, message, driver, operation, path, source } = &*self.0;
+        let Inner { kind, message, driver, operation, path, limit, source } = &*self.0;
         f.debug_struct("Error")
             .field("kind", kind)
             .field("message", message)
             .field("driver", driver)
             .field("operation", operation)
             .field("path", path)
+            .field("limit", limit)
             .field("source", source)
             .finish()
     }
@@ -343,6 +363,9 @@ impl Serialize for Error {
         map.serialize_entry("kind", self.kind().name())?;
         map.serialize_entry("operation", &self.operation().map(Operation::name))?;
         map.serialize_entry("path", &self.path())?;
+        if let Some(limit) = self.limit() {
+            map.serialize_entry("limit", limit)?;
+        }
         if let ErrorKind::Throttled { retry_after: Some(wait) } = self.kind() {
             map.serialize_entry("retry_after_ms", &wait.as_millis())?;
         }

@@ -65,7 +65,7 @@ impl Source {
 
     pub(super) async fn open(&self, name: &str, parameters: Parameters) -> Result<Arc<dyn StorageDriver>> {
         let component = self.component().await?.clone();
-        let driver = ComponentDriver::new(component, self.config.allow.clone(), self.config.limits.clone())?;
+        let driver = ComponentDriver::new(component, &self.config)?;
         driver.open(name, parameters.to_json()).await
     }
 }

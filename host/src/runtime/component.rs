@@ -9,8 +9,10 @@ use wasmtime::component::types::ComponentItem;
 
 use super::bindings::StorageDriverComponentPre;
 use super::bindings::exports::wharf::storage::driver as wit;
+use super::ceiling::{Stretch, limit_behind};
 use super::engine::Runtime;
-use super::state::{State, new_store};
+use super::log::LogBudget;
+use super::state::{Sandbox, State};
 use super::{Grants, Limits};
 use crate::contract::{Error, ErrorKind, Result};
 
@@ -19,6 +21,9 @@ const DRIVER: &str = "wharf:storage/driver";
 
 /// The version of the contract that this host speaks.
 pub const CONTRACT_VERSION: &str = "0.1.0";
+
+/// What there is of outgoing HTTP.
+const OUTGOING_HTTP: [&str; 2] = ["wasi:http/client@0.3.0", "wasi:http/types@0.3.0"];
 
 /// The largest component that is loaded, in bytes: compiling takes memory and time in proportion. A Python component
 /// has 19 MB.
@@ -78,6 +83,8 @@ pub enum Access {
     Harmless,
     /// There, and reaches the directories that are granted: none by default.
     Directories,
+    /// There, and reaches the hosts that are granted: a component that imports it is not opened without any.
+    Http,
     /// There, and refuses every call.
     Denied,
     /// Not there: a component that imports it is not loaded.
@@ -92,6 +99,7 @@ impl Import {
             "wasi:cli" | "wasi:clocks" | "wasi:io" | "wasi:random" | "wharf:storage" => Access::Harmless,
             "wasi:filesystem" => Access::Directories,
             "wasi:sockets" => Access::Denied,
+            "wasi:http" if OUTGOING_HTTP.contains(&name) => Access::Http,
             _ => Access::Refused,
         };
         Import { name: name.to_owned(), access }
@@ -179,9 +187,9 @@ impl Component {
                 one_line(&error)
             ))
         })?;
-        let description = describe(runtime, &pre)
-            .await
-            .map_err(|error| refuse(format!("does not say what it is: {}", error.message())))?;
+        let description = describe(runtime, &pre).await.map_err(|error| {
+            Error::new(error.kind().clone(), format!("{origin} does not say what it is: {}", error.message()))
+        })?;
         let inner =
             Inner { runtime: runtime.clone(), pre, description, imports, contract, sha256, origin: origin.to_owned() };
         Ok(Component { inner: Arc::new(inner) })
@@ -276,9 +284,9 @@ fn check_exports(exports: &[String]) -> std::result::Result<String, String> {
 fn check_import(import: &Import) -> std::result::Result<(), String> {
     match import.access {
         Access::Refused if import.name.starts_with("wasi:http/") => Err(format!(
-            "imports {}, outgoing HTTP, which needs `allow: {{ http: [\"HOST:PORT\"] }}`; this version of wharf cannot \
-             grant it yet",
-            import.name
+            "imports {}, which this host does not have; outgoing HTTP is {} here",
+            import.name,
+            OUTGOING_HTTP.join(" and ")
         )),
         Access::Refused => {
             Err(format!("imports {}, which this host does not have and no configuration grants", import.name))
@@ -290,21 +298,46 @@ fn check_import(import: &Import) -> std::result::Result<(), String> {
 /// Asks an instance without any grant what it is.
 async fn describe(runtime: &Runtime, pre: &StorageDriverComponentPre<State>) -> Result<Description> {
     let limits = Limits::default();
-    let kill = Arc::default();
-    let mut store =
-        new_store(&runtime.engine, "describe", &Grants::default(), &limits, &runtime.counters, Arc::clone(&kill))?;
-    let asking = async {
-        let bindings = pre.instantiate_async(&mut store).await?;
-        store.run_concurrent(async |accessor| bindings.wharf_storage_driver().call_describe(accessor).await).await?
+    let (grants, log) = (Grants::default(), LogBudget::new("describe".into(), limits.log.as_u64()));
+    let sandbox = Sandbox {
+        engine: &runtime.engine,
+        grants: &grants,
+        limits: &limits,
+        counters: &runtime.counters,
+        log: &log,
+        http: None,
     };
+    let _room = runtime.instance()?;
+    let stretch = Stretch::default();
+    let mut store = sandbox.store(Arc::default(), stretch.clone())?;
+    let mut asking = Box::pin(async {
+        let bindings = pre.instantiate_async(&mut store).await?;
+        store
+            .run_concurrent(async |accessor| {
+                let driver = bindings.wharf_storage_driver();
+                let first = driver.call_describe(accessor).await?;
+                Ok::<_, wasmtime::Error>((first, driver.call_describe(accessor).await?))
+            })
+            .await?
+    });
+    let asking = std::future::poll_fn(|cx| {
+        stretch.resume();
+        asking.as_mut().poll(cx)
+    });
     let described = tokio::time::timeout(limits.open, asking)
         .await
         .map_err(|_| {
             let message = format!("`describe` did not answer within {:?}", limits.open);
             Error::new(ErrorKind::LimitExceeded { limit: "open" }, message)
         })?
-        .map_err(|error| Error::new(ErrorKind::Other, one_line(&error)))?;
-    let wit::Description { name, version, instances } = described;
+        .map_err(|error| {
+            let kind = limit_behind(&error).map_or(ErrorKind::Other, |limit| ErrorKind::LimitExceeded { limit });
+            Error::new(kind, one_line(&error))
+        })?;
+    let (wit::Description { name, version, instances }, again) = described;
+    if (&again.name, &again.version, again.instances) != (&name, &version, instances) {
+        return Err(Error::new(ErrorKind::Other, "`describe` does not answer the same at every call"));
+    }
     if name.is_empty()
         || name.len() > 64
         || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')

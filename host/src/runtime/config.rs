@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Grants, Limits};
+use super::{Grants, HttpConfig, Limits};
 
 /// The configuration of one component: an entry of `drivers:`, under the name that the driver then has.
 ///
@@ -26,6 +26,8 @@ pub struct ComponentConfig {
     pub sha256: Option<String>,
     /// What the component may touch.
     pub allow: Grants,
+    /// How its HTTP requests travel.
+    pub http: HttpConfig,
     /// What it may use up.
     pub limits: Limits,
 }

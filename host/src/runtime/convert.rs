@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::Limits;
 use super::bindings::exports::wharf::storage::driver as wit;
 use crate::contract::{
     Capabilities, Cursor, Entry, Error, ErrorKind, FileInfo, Position, RedirectRequest, Result, StoragePath,
@@ -9,9 +10,6 @@ use crate::contract::{
 
 /// The longest error message that is taken from a component, in bytes: it ends up in logs and answers.
 const MESSAGE: usize = 4 * 1024;
-
-/// The longest version token that is taken from a component, in bytes.
-const VERSION: usize = 1024;
 
 /// An error that a component returned.
 pub(super) fn error(error: wit::Error, offset: u64) -> Error {
@@ -60,7 +58,7 @@ pub(super) fn capabilities(capabilities: wit::Capabilities) -> Capabilities {
 }
 
 /// What is known of a file. The path is the one that was asked for, which the component must have answered with.
-pub(super) fn file_info(info: wit::FileInfo, asked: &StoragePath) -> Result<FileInfo> {
+pub(super) fn file_info(info: wit::FileInfo, asked: &StoragePath, limits: &Limits) -> Result<FileInfo> {
     if info.path != asked.as_str() {
         return Err(fault(format!("it described {:?} when asked for {asked}", shorten(&info.path))));
     }
@@ -69,20 +67,31 @@ pub(super) fn file_info(info: wit::FileInfo, asked: &StoragePath) -> Result<File
         size: if info.is_dir { 0 } else { info.size },
         is_dir: info.is_dir,
         modified: modified(info.modified)?,
-        version: info.version.map(version).transpose()?,
+        version: info.version.map(|version| text(version, "version", limits)).transpose()?,
     })
 }
 
-/// A version token. It may be sent to clients, as an etag.
-fn version(version: String) -> Result<String> {
-    if version.len() > VERSION || version.contains(char::is_control) {
-        return Err(fault(format!("the version {:?} is longer than {VERSION} bytes, or no text", shorten(&version))));
+/// A text that goes to clients of the host, in a header: a version as an etag, an address.
+pub(super) fn text(text: String, what: &str, limits: &Limits) -> Result<String> {
+    within(&text, what, limits)?;
+    if text.contains(char::is_control) {
+        return Err(fault(format!("the {what} {:?} holds control characters", shorten(&text))));
     }
-    Ok(version)
+    Ok(text)
+}
+
+/// Refuses what is longer than a text may be.
+fn within(text: &str, what: &str, limits: &Limits) -> Result<()> {
+    if text.len() as u64 <= limits.text.as_u64() {
+        return Ok(());
+    }
+    let message = format!("the component returned a {what} of {} bytes (`limits: {{ text: .. }}`)", text.len());
+    Err(Error::new(ErrorKind::LimitExceeded { limit: "text" }, message))
 }
 
 /// An entry of a listing.
-pub(super) fn entry(entry: wit::Entry) -> Result<Entry> {
+pub(super) fn entry(entry: wit::Entry, limits: &Limits) -> Result<Entry> {
+    within(&entry.path, "path", limits)?;
     let path = StoragePath::parse(entry.path).map_err(|error| {
         fault(format!("it listed {:?}, which is not a path", shorten(error.path().unwrap_or_default())))
     })?;

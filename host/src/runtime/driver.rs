@@ -1,29 +1,33 @@
 //! Components as storage drivers: the constructor that the factory knows, and the driver that it opens.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::FutureExt;
+use futures::stream::{Stream, StreamExt};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::bindings::exports::wharf::storage::driver as wit;
-use super::component::Component;
+use super::component::{Access, Component};
+use super::config::ComponentConfig;
+use super::convert;
+use super::http::HttpClient;
+use super::log::LogBudget;
 use super::pool::Pool;
 use super::reading::{take_body, take_listing};
 use super::worker::{Effect, Spec};
 use super::writer::GuestWriter;
-use super::{Grants, Limits, convert};
 use crate::contract::{
-    ByteRange, Capabilities, Cursor, EntryStream, Error, ErrorKind, FileInfo, FileWriter, Operation, Position, Reader,
-    RedirectRequest, Result, StorageDriver, StoragePath, WriteMode, walk_by_listing,
+    ByteRange, Capabilities, Cursor, EntryStream, Error, ErrorKind, FileInfo, FileWriter, MAX_CONTENT, Operation,
+    Position, Reader, RedirectRequest, Result, StorageDriver, StoragePath, WriteMode, walk_by_listing,
 };
 
 /// A component with what it is granted: opens drivers.
 #[derive(Clone, Debug)]
 pub struct ComponentDriver {
     component: Component,
-    grants: Grants,
-    limits: Limits,
+    config: ComponentConfig,
 }
 
 impl ComponentDriver {
@@ -31,14 +35,21 @@ impl ComponentDriver {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Other`] if something is granted that this version cannot grant.
-    pub fn new(component: Component, grants: Grants, limits: Limits) -> Result<Self> {
-        if let Some(host) = grants.http.first() {
-            let message =
-                format!("`allow: {{ http: [{host:?}] }}`: this version of wharf cannot grant outgoing HTTP yet");
-            return Err(Error::new(ErrorKind::Other, message));
+    /// [`ErrorKind::InvalidParameters`], with the line of the configuration that would help, if it imports outgoing HTTP
+    /// and no host is granted.
+    pub fn new(component: Component, config: &ComponentConfig) -> Result<Self> {
+        if config.allow.http.is_empty()
+            && let Some(import) = component.imports().iter().find(|import| import.access == Access::Http)
+        {
+            let message = format!(
+                "{} imports {}, outgoing HTTP, and no host is granted: add `allow: {{ http: [\"HOST:PORT\"] }}`, or \
+                 --grant http:HOST:PORT, with the hosts that it needs",
+                component.origin(),
+                import.name
+            );
+            return Err(Error::new(ErrorKind::InvalidParameters, message));
         }
-        Ok(ComponentDriver { component, grants, limits })
+        Ok(ComponentDriver { component, config: config.clone() })
     }
 
     /// Returns the component.
@@ -53,19 +64,39 @@ impl ComponentDriver {
     ///
     /// # Errors
     ///
-    /// The component's own; [`ErrorKind::InvalidParameters`] if what is granted is not there.
+    /// The component's own; [`ErrorKind::InvalidParameters`] if what is granted is not there, or a file of `http:`
+    /// cannot be used.
     pub async fn open(&self, name: &str, parameters: String) -> Result<Arc<dyn StorageDriver>> {
-        let spec = Spec {
-            name: name.into(),
-            runtime: self.component.runtime().clone(),
+        let stamp = |error: Error| error.with_driver(name).with_operation(Operation::Open);
+        let spec = Arc::new(self.spec(name.into(), parameters).await.map_err(stamp)?);
+        let pool = Pool::open(spec, self.component.description().instances).await.map_err(stamp)?;
+        Ok(Arc::new(OpenedDriver { pool }))
+    }
+
+    async fn spec(&self, name: Arc<str>, parameters: String) -> Result<Spec> {
+        let ComponentConfig { allow, limits, http, .. } = &self.config;
+        let runtime = self.component.runtime().clone();
+        let client = if allow.http.is_empty() {
+            None
+        } else {
+            // It reads files.
+            let (name, grants, http) = (Arc::clone(&name), allow.http.clone(), http.clone());
+            let (requests, resolver) = (limits.requests, Arc::clone(&runtime.resolver));
+            let made = tokio::task::spawn_blocking(move || HttpClient::new(name, &grants, &http, requests, resolver));
+            let made =
+                made.await.map_err(|error| Error::new(ErrorKind::Other, "the HTTP client").with_source(error))?;
+            Some(Arc::new(made?))
+        };
+        Ok(Spec {
+            log: LogBudget::new(Arc::clone(&name), limits.log.as_u64()),
+            name,
             component: self.component.pre().clone(),
             parameters,
-            grants: self.grants.clone(),
-            limits: self.limits.clone(),
-        };
-        let stamp = |error: Error| error.with_driver(name).with_operation(Operation::Open);
-        let pool = Pool::open(Arc::new(spec), self.component.description().instances).await.map_err(stamp)?;
-        Ok(Arc::new(OpenedDriver { pool: Arc::new(pool) }))
+            grants: allow.clone(),
+            limits: limits.clone(),
+            http: client,
+            runtime,
+        })
     }
 }
 
@@ -110,6 +141,7 @@ type ListingResult = std::result::Result<
 /// Calls one function of the guest's driver that answers with a listing.
 macro_rules! call_listing {
     ($self:ident, $operation:expr, $function:ident($($argument:ident),*)) => {{
+        let open = $self.pool.open_reader()?;
         let items = $self
             .pool
             .call($operation, Effect::Read, move |accessor, guest, keep| {
@@ -128,8 +160,15 @@ macro_rules! call_listing {
             })
             .await?
             .map_err(|error| convert::error(error, 0))?;
-        Ok(items.into_entries($self.pool.spec().limits.stream_idle))
+        Ok(counted(items.into_entries($self.pool.spec().limits.clone()), open).boxed())
     }};
+}
+
+/// Keeps a permit for as long as a stream.
+fn counted<S: Stream>(stream: S, open: OwnedSemaphorePermit) -> impl Stream<Item = S::Item> {
+    stream.inspect(move |_| {
+        let _ = &open;
+    })
 }
 
 #[async_trait]
@@ -145,7 +184,14 @@ impl StorageDriver for OpenedDriver {
 
     async fn get_content(&self, path: &StoragePath) -> Result<Bytes> {
         let path = path.to_string();
-        call!(self, Operation::GetContent, Effect::Read, call_get_content(path)).map(Bytes::from)
+        let content = call!(self, Operation::GetContent, Effect::Read, call_get_content(path))?;
+        if content.len() as u64 > MAX_CONTENT {
+            return Err(convert::fault(format!(
+                "`get-content` returned {} bytes; it may {MAX_CONTENT}",
+                content.len()
+            )));
+        }
+        Ok(content.into())
     }
 
     async fn put_content(&self, path: &StoragePath, content: Bytes) -> Result<()> {
@@ -166,6 +212,7 @@ impl StorageDriver for OpenedDriver {
 
     async fn reader(&self, path: &StoragePath, range: ByteRange) -> Result<Reader> {
         let asked = path.to_string();
+        let open = self.pool.open_reader()?;
         let answer = self
             .pool
             .call(Operation::Reader, Effect::Read, move |accessor, guest, keep| {
@@ -183,29 +230,32 @@ impl StorageDriver for OpenedDriver {
             })
             .await?;
         let (info, body) = answer.map_err(|error| convert::error(error, range.offset))?;
-        let info = convert::file_info(info, path)?;
+        let spec = self.pool.spec();
+        let info = convert::file_info(info, path, &spec.limits)?;
         if info.is_dir {
             return Err(convert::fault("it opened a directory for reading"));
         }
         let length = range.count_in(info.size).ok_or_else(|| Error::invalid_offset(path, range.offset))?;
-        let spec = self.pool.spec();
         let stream = body.into_stream(length, spec.limits.stream_idle, Arc::clone(&spec.runtime.counters));
-        Ok(Reader::new(info, stream))
+        Ok(Reader::new(info, counted(stream, open).boxed()))
     }
 
     async fn writer(&self, path: &StoragePath, mode: WriteMode) -> Result<Box<dyn FileWriter>> {
         let path = path.to_string();
         let limits = self.pool.spec().limits.clone();
+        // Taken by the call that comes about.
+        let open = Arc::new(Mutex::new(Some(self.pool.open_writer()?)));
         let answer = self
             .pool
             .call(Operation::Writer, Effect::Change, move |accessor, guest, keep| {
-                let (path, limits) = (path.clone(), limits.clone());
+                let (path, limits, open) = (path.clone(), limits.clone(), Arc::clone(&open));
                 async move {
                     let driver = guest.bindings.wharf_storage_driver().storage_driver();
                     let append = mode == WriteMode::Append;
                     let opened = driver.call_writer(accessor, guest.driver, path, append).await?;
+                    let open = open.lock().unwrap_or_else(PoisonError::into_inner).take();
                     // Made here, so that a caller who has gone away drops, and so closes, it.
-                    Ok(opened.map(|(handle, size)| GuestWriter::new(keep, handle, size, &limits)))
+                    Ok(opened.map(|(handle, size)| GuestWriter::new(keep, open, handle, size, &limits)))
                 }
                 .boxed()
             })
@@ -217,7 +267,7 @@ impl StorageDriver for OpenedDriver {
     async fn stat(&self, path: &StoragePath) -> Result<FileInfo> {
         let asked = path.to_string();
         let info = call!(self, Operation::Stat, Effect::Read, call_stat(asked))?;
-        convert::file_info(info, path)
+        convert::file_info(info, path, &self.pool.spec().limits)
     }
 
     async fn list(&self, path: &StoragePath, start_after: Option<&Position>) -> Result<EntryStream> {
@@ -258,7 +308,8 @@ impl StorageDriver for OpenedDriver {
     async fn redirect_url(&self, path: &StoragePath, request: &RedirectRequest) -> Result<Option<String>> {
         let path = path.to_string();
         let request = convert::redirect_request(request);
-        call!(self, Operation::RedirectUrl, Effect::Read, call_redirect_url(path, request))
+        let address = call!(self, Operation::RedirectUrl, Effect::Read, call_redirect_url(path, request))?;
+        address.map(|address| convert::text(address, "address", &self.pool.spec().limits)).transpose()
     }
 
     async fn uploads(&self, path: &StoragePath) -> Result<EntryStream> {

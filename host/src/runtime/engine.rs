@@ -1,30 +1,61 @@
 //! The engine that all components share, and the thread that interrupts them.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::Linker;
 use wasmtime::{Cache, CacheConfig, Config, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::counters::Counters;
-use super::files;
+use super::http::{Resolver, SystemResolver};
+use super::limits::TABLE_ELEMENTS;
 use super::state::State;
+use super::status::Pools;
+use super::{files, http};
 use crate::contract::{Error, ErrorKind, Result};
 
 /// How often a running guest is interrupted, so that other tasks of the executor get their turn. Measured: with four
 /// spinning guests beside it, a neighbour's worst `stat` is 1.3 ms at this tick, and 20 ms at one of 10 ms.
 const TICK: Duration = Duration::from_millis(1);
 
-/// How many instances the pool holds, over all drivers. A component written in Rust has one to four core instances.
-const POOL_INSTANCES: u32 = 1000;
+/// How many core instances and tables the pool holds for each component instance. A component written in Rust has one to
+/// four core instances.
+const CORES: u32 = 4;
+
+/// How many fibers it holds for each: a call has one while it runs, and hands it back while it waits. Each takes two of
+/// the mappings that the system allows a process, some 65,000.
+const FIBERS: u32 = 2;
 
 /// How the engine is set up.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone)]
 pub struct RuntimeConfig {
     /// The directory where compiled code is kept between runs. None: it is kept nowhere, and every start compiles
     /// anew. Whoever can write to it can run code in this process: give it to nobody else.
     pub cache: Option<PathBuf>,
+    /// How many instances of components there may be at a time, over all drivers. Each costs some 6 GiB of addresses,
+    /// and memory only as it uses it. Default 2,048.
+    pub instances: NonZeroU32,
+    /// Finds the addresses of the names that components ask for. Default: the system's resolver.
+    pub resolver: Arc<dyn Resolver>,
+}
+
+impl Default for RuntimeConfig {
+    fn default() -> Self {
+        const INSTANCES: NonZeroU32 = NonZeroU32::new(2048).expect("it is not zero");
+        RuntimeConfig { cache: None, instances: INSTANCES, resolver: Arc::new(SystemResolver) }
+    }
+}
+
+impl std::fmt::Debug for RuntimeConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RuntimeConfig")
+            .field("cache", &self.cache)
+            .field("instances", &self.instances)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The engine that compiles and runs components. One for a process; clones share it.
@@ -35,6 +66,10 @@ pub struct Runtime {
     pub(super) engine: Engine,
     pub(super) linker: Arc<Linker<State>>,
     pub(super) counters: Arc<Counters>,
+    pub(super) pools: Arc<Pools>,
+    pub(super) resolver: Arc<dyn Resolver>,
+    instances: Arc<Semaphore>,
+    limit: NonZeroU32,
 }
 
 impl Runtime {
@@ -44,7 +79,8 @@ impl Runtime {
     ///
     /// [`ErrorKind::Other`] if this machine cannot run WebAssembly as configured, or the cache cannot be used.
     pub fn new(config: RuntimeConfig) -> Result<Self> {
-        let engine = engine(config)
+        let RuntimeConfig { cache, instances, resolver } = config;
+        let engine = engine(cache, instances)
             .map_err(|error| Error::new(ErrorKind::Other, format!("the WebAssembly engine cannot start: {error:#}")))?;
         let linker = linker(&engine).map_err(|error| {
             Error::new(ErrorKind::Other, format!("the WebAssembly host interfaces clash: {error:#}"))
@@ -53,7 +89,30 @@ impl Runtime {
         std::thread::Builder::new().name("wharf-epoch".to_owned()).spawn(move || tick(&ticking)).map_err(|error| {
             Error::new(ErrorKind::Other, "the thread that interrupts components cannot start").with_source(error)
         })?;
-        Ok(Runtime { engine, linker: Arc::new(linker), counters: Arc::default() })
+        Ok(Runtime {
+            engine,
+            linker: Arc::new(linker),
+            counters: Arc::default(),
+            pools: Arc::default(),
+            resolver,
+            instances: Arc::new(Semaphore::new(usize::try_from(instances.get()).unwrap_or(Semaphore::MAX_PERMITS))),
+            limit: instances,
+        })
+    }
+
+    /// Takes room for one more instance.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::LimitExceeded`] of `instances` if there is none.
+    pub(super) fn instance(&self) -> Result<OwnedSemaphorePermit> {
+        Arc::clone(&self.instances).try_acquire_owned().map_err(|_| {
+            let message = format!(
+                "{} instances of components run in this process, which is its limit (`RuntimeConfig::instances`)",
+                self.limit
+            );
+            Error::new(ErrorKind::LimitExceeded { limit: "instances" }, message)
+        })
     }
 
     /// Returns the counters of the bytes that were moved.
@@ -68,20 +127,23 @@ impl std::fmt::Debug for Runtime {
     }
 }
 
-fn engine(config: RuntimeConfig) -> wasmtime::Result<Engine> {
+fn engine(cache: Option<PathBuf>, instances: NonZeroU32) -> wasmtime::Result<Engine> {
+    let instances = instances.get();
+    let cores = instances.saturating_mul(CORES);
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(POOL_INSTANCES)
-        .total_core_instances(4 * POOL_INSTANCES)
-        .total_memories(POOL_INSTANCES)
-        .total_tables(4 * POOL_INSTANCES)
-        .total_stacks(4 * POOL_INSTANCES);
+    pool.total_component_instances(instances)
+        .total_core_instances(cores)
+        .total_memories(instances)
+        .total_tables(cores)
+        .table_elements(TABLE_ELEMENTS)
+        .total_stacks(instances.saturating_mul(FIBERS));
     let mut engine = Config::new();
     engine
         .wasm_component_model(true)
         .wasm_component_model_async(true)
         .epoch_interruption(true)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-    if let Some(directory) = config.cache {
+    if let Some(directory) = cache {
         let mut cache = CacheConfig::new();
         cache.with_directory(directory);
         engine.cache(Some(Cache::new(cache)?));
@@ -94,6 +156,8 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi::p3::add_to_linker(&mut linker)?;
     files::shadow(&mut linker)?;
+    wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+    http::shadow(&mut linker)?;
     Ok(linker)
 }
 

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::channel::oneshot;
 use futures::stream::{self, BoxStream, StreamExt};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
 use wasmtime::component::{Destination, FutureReader, Linker, Resource, StreamProducer, StreamReader, StreamResult};
 use wasmtime::{AsContextMut, StoreContextMut};
@@ -21,6 +22,7 @@ use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p3::bindings::filesystem::types::ErrorCode;
 use wasmtime_wasi::p3::filesystem::FilesystemError;
 
+use super::ceiling::LimitReached;
 use super::limits::STREAM_STEP;
 use super::state::State;
 use super::streams::{ChunkConsumer, ChunkProducer, PassedThrough};
@@ -49,7 +51,10 @@ fn read_via_stream(
     let (result, outcome) = oneshot::channel();
     let reader = match store.data().table.get(&descriptor)? {
         Descriptor::File(file) => {
-            let producer = FileProducer { file: Arc::clone(&file.file), offset, reading: None, result: Some(result) };
+            let room = Arc::clone(&store.data().streamed_files);
+            let open = room.try_acquire_owned().map_err(|_| LimitReached("files"))?;
+            let file = Arc::clone(&file.file);
+            let producer = FileProducer { file, offset, reading: None, result: Some(result), _open: open };
             StreamReader::new(&mut store, producer)?
         }
         Descriptor::Dir(_) => {
@@ -114,6 +119,8 @@ pub(super) struct FileProducer {
     offset: u64,
     reading: Option<Reading>,
     result: Option<oneshot::Sender<Outcome>>,
+    /// Counts it as streamed.
+    _open: OwnedSemaphorePermit,
 }
 
 /// A file that a guest has begun to read itself.
@@ -191,6 +198,7 @@ impl StreamProducer<State> for FileProducer {
             }
         }
         let counters = Arc::clone(&store.data().counters);
+        store.data().stretch.progress();
         let mut destination = destination.as_direct(store, STREAM_STEP.min(reading.rest.len()));
         let room = destination.remaining();
         let count = room.len().min(reading.rest.len());

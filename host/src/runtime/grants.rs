@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::HttpGrant;
+
 /// What a component may touch beyond its own memory. Nothing by default.
 ///
 /// Clocks, randomness, an empty environment and a log (standard output and error) are there for every component: the
@@ -13,7 +15,11 @@ use serde::{Deserialize, Serialize};
 /// use wharf::runtime::Grants;
 ///
 /// let grants: Grants = serde_json::from_str(
-///     r#"{ "directories": [{ "host": "/srv/blobs", "guest": "/data", "write": true }], "environment": ["REGION"] }"#,
+///     r#"{
+///         "http": ["dav.example.com:443"],
+///         "directories": [{ "host": "/srv/blobs", "guest": "/data", "write": true }],
+///         "environment": ["REGION"]
+///     }"#,
 /// )?;
 /// assert!(grants.directories[0].write);
 /// assert_eq!(Grants::default().directories, []);
@@ -22,9 +28,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Grants {
-    /// Outgoing HTTP, as `host:port` patterns. Not available in this version: a component that is granted any is
-    /// refused with words.
-    pub http: Vec<String>,
+    /// Hosts on the network, as `HOST:PORT` patterns. A component that imports `wasi:http` is not loaded without any.
+    pub http: Vec<HttpGrant>,
     /// Directories of the host.
     pub directories: Vec<DirectoryGrant>,
     /// Names of environment variables of the host's process that the component sees. One that is not set fails the

@@ -8,8 +8,14 @@ use serde::{Deserialize, Serialize};
 
 /// What one opened driver may use up, and how long it may take. Sizes are written as `256MiB`, times as `60s`.
 ///
-/// The times are measured on the caller's side: a component that does not answer cannot keep its caller. Where one
-/// runs out, the instance is ended, since nobody can tell what state it is in.
+/// Whoever reaches a limit gets an error of the kind
+/// [`LimitExceeded`](crate::contract::ErrorKind::LimitExceeded) with the limit's name, or, where the store may have
+/// been changed, [`OutcomeUnknown`](crate::contract::ErrorKind::OutcomeUnknown) whose
+/// [`limit`](crate::contract::Error::limit) is that name. A limit of an instance ends the instance, with everything
+/// that is under way in it, since nobody can tell what state it is in; the limits of the host's own side
+/// (`readers`, `writers`, `requests`, `log`, `text`) cost only what went beyond them.
+///
+/// The times are measured on the caller's side: a component that does not answer cannot keep its caller.
 ///
 /// ```
 /// use std::time::Duration;
@@ -35,9 +41,39 @@ pub struct Limits {
     /// How long a stream of bytes or entries may bring nothing while the caller waits. Default 60 s.
     #[serde(with = "humantime_serde")]
     pub stream_idle: Duration,
-    /// How much linear memory each instance may have. At most 4 GiB. Default 256 MiB.
+    /// How long an instance may compute without waiting, answering or moving a byte. The time that it spends on a
+    /// processor counts. Default 10 s.
+    #[serde(with = "humantime_serde")]
+    pub cpu: Duration,
+    /// How much linear memory each instance may have, all its memories together. At most 4 GiB each. Default 256 MiB.
     pub memory: ByteSize,
-    /// How many instances serve a driver of `instances.many`. One of `instances.one` always has one. Default 2.
+    /// How many elements the tables of each instance may have, all together: one for each function that is called
+    /// through a pointer. At most 65,536 in one table. Default 65,536.
+    pub tables: u32,
+    /// How many handles each instance may hold at a time: streams, futures, calls, resources of every kind. Default
+    /// 16,384.
+    pub handles: u32,
+    /// How many files and directories each instance may have open at a time, parts of HTTP messages among them; and how
+    /// many files it may stream. Each is an open file of the host's process. Default 1,024.
+    pub files: u32,
+    /// How many bytes one call may hand over outside of streams: contents, lists, names. `get-content` needs 16 MiB.
+    /// Default 32 MiB.
+    pub transfer: ByteSize,
+    /// How long one text from the component may be: a path, a version, an address. Default 16 KiB. An error's message is
+    /// cut at 4 KiB.
+    pub text: ByteSize,
+    /// How much all instances of the driver may write to the log in a minute, in bytes. What is more is dropped, and
+    /// the log says so. Default 1 MiB.
+    pub log: ByteSize,
+    /// How many streams of bytes and listings of the driver may be open at a time. Default 1,024.
+    pub readers: NonZeroU32,
+    /// How many uploads of the driver may be open at a time. Default 1,024.
+    pub writers: NonZeroU32,
+    /// How many HTTP requests of all instances of the driver may be under way at a time. One that is too many fails in
+    /// the component. Default 256.
+    pub requests: NonZeroU32,
+    /// How many instances serve a driver of `instances.many`: one at first, the others once it has more than one call
+    /// at a time. One of `instances.one` always has one. Default 2.
     pub workers: NonZeroUsize,
     /// How many operations may wait for one instance before callers wait too. Default 256.
     pub queue: NonZeroUsize,
@@ -51,8 +87,21 @@ pub(super) const DEATH_WINDOW: Duration = Duration::from_secs(60);
 /// The longest line of a component's log that is kept, in bytes; a longer one is cut into lines of this length.
 pub(super) const LOG_LINE: usize = 8 * 1024;
 
+/// The time in which `log` bytes may be written.
+pub(super) const LOG_WINDOW: Duration = Duration::from_secs(60);
+
 /// The bytes that move in one step between a component and the host, at most.
 pub(super) const STREAM_STEP: usize = 256 * 1024;
+
+/// The elements that one table can have, at most: what the engine sets aside for each.
+pub(super) const TABLE_ELEMENTS: usize = 65_536;
+
+impl Limits {
+    /// Returns a size as the host counts it.
+    pub(super) fn bytes(size: ByteSize) -> usize {
+        usize::try_from(size.as_u64()).unwrap_or(usize::MAX)
+    }
+}
 
 impl Default for Limits {
     fn default() -> Self {
@@ -65,11 +114,23 @@ impl Default for Limits {
         const WORKERS: NonZeroUsize = some(NonZeroUsize::new(2));
         const QUEUE: NonZeroUsize = some(NonZeroUsize::new(256));
         const DEATHS: NonZeroU32 = some(NonZeroU32::new(5));
+        const STREAMS: NonZeroU32 = some(NonZeroU32::new(1024));
+        const REQUESTS: NonZeroU32 = some(NonZeroU32::new(256));
         Limits {
             open: Duration::from_secs(10),
             operation: Duration::from_secs(60),
             stream_idle: Duration::from_secs(60),
+            cpu: Duration::from_secs(10),
             memory: ByteSize::mib(256),
+            tables: 65_536,
+            handles: 16_384,
+            files: 1024,
+            transfer: ByteSize::mib(32),
+            text: ByteSize::kib(16),
+            log: ByteSize::mib(1),
+            readers: STREAMS,
+            writers: STREAMS,
+            requests: REQUESTS,
             workers: WORKERS,
             queue: QUEUE,
             deaths: DEATHS,

@@ -1,23 +1,77 @@
-//! What a component prints goes to `tracing`, line by line, with the driver's name.
+//! What a component prints goes to `tracing`, line by line, with the driver's name, and no more of it than its limit.
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 
-use super::limits::LOG_LINE;
+use super::limits::{LOG_LINE, LOG_WINDOW};
 
-/// Standard output and standard error of a component.
-pub(super) struct Log {
+/// How much of a driver's instances' output is kept.
+pub(super) struct LogBudget {
     driver: Arc<str>,
+    /// In bytes, for each [`LOG_WINDOW`].
+    limit: u64,
+    window: Mutex<Window>,
 }
 
+struct Window {
+    began: Instant,
+    written: u64,
+    dropped: u64,
+}
+
+impl LogBudget {
+    pub(super) fn new(driver: Arc<str>, limit: u64) -> Arc<Self> {
+        let window = Window { began: Instant::now(), written: 0, dropped: 0 };
+        Arc::new(LogBudget { driver, limit, window: Mutex::new(window) })
+    }
+
+    /// Writes a line to the log, or drops it.
+    fn write(&self, line: &[u8]) {
+        let length = line.len() as u64 + 1;
+        {
+            let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+            if window.began.elapsed() >= LOG_WINDOW {
+                if window.dropped > 0 {
+                    let bytes = window.dropped;
+                    tracing::warn!(
+                        driver = &*self.driver,
+                        bytes,
+                        "dropped so much of a component's log in the last minute"
+                    );
+                }
+                *window = Window { began: Instant::now(), written: 0, dropped: 0 };
+            }
+            if window.written + length > self.limit {
+                if window.dropped == 0 {
+                    let limit = self.limit;
+                    tracing::warn!(
+                        driver = &*self.driver,
+                        "a component logs more than {limit} bytes in a minute (`limits: {{ log: .. }}`); the rest is dropped"
+                    );
+                }
+                window.dropped += length;
+                return;
+            }
+            window.written += length;
+        }
+        // Escaped: a component must not be able to forge lines or drive a terminal.
+        let line = String::from_utf8_lossy(line);
+        tracing::info!(target: "wharf::component", driver = &*self.driver, "{}", line.escape_debug());
+    }
+}
+
+/// Standard output and standard error of a component.
+pub(super) struct Log(Arc<LogBudget>);
+
 impl Log {
-    pub(super) fn new(driver: &str) -> Self {
-        Log { driver: driver.into() }
+    pub(super) fn new(budget: &Arc<LogBudget>) -> Self {
+        Log(Arc::clone(budget))
     }
 }
 
@@ -29,13 +83,13 @@ impl IsTerminal for Log {
 
 impl StdoutStream for Log {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        Box::new(Lines { driver: Arc::clone(&self.driver), line: Vec::new() })
+        Box::new(Lines { budget: Arc::clone(&self.0), line: Vec::new() })
     }
 }
 
 /// Cuts what is written into lines. Never waits, and holds at most one line.
 struct Lines {
-    driver: Arc<str>,
+    budget: Arc<LogBudget>,
     line: Vec<u8>,
 }
 
@@ -62,9 +116,7 @@ impl Lines {
     }
 
     fn emit(&mut self) {
-        // Escaped: a component must not be able to forge lines or drive a terminal.
-        let line = String::from_utf8_lossy(&self.line);
-        tracing::info!(target: "wharf::component", driver = &*self.driver, "{}", line.escape_debug());
+        self.budget.write(&self.line);
         self.line.clear();
     }
 }

@@ -19,6 +19,7 @@
 
 #[allow(missing_docs, reason = "generated")]
 mod bindings;
+mod ceiling;
 mod component;
 mod config;
 mod convert;
@@ -27,11 +28,13 @@ mod driver;
 mod engine;
 mod files;
 mod grants;
+mod http;
 mod limits;
 mod log;
 mod pool;
 mod reading;
 mod state;
+mod status;
 mod streams;
 mod worker;
 mod writer;
@@ -42,4 +45,6 @@ pub use counters::Counters;
 pub use driver::ComponentDriver;
 pub use engine::{Runtime, RuntimeConfig};
 pub use grants::{DirectoryGrant, Grants};
+pub use http::{HttpConfig, HttpGrant, HttpGrantError, ProxyAddress, Resolver};
 pub use limits::Limits;
+pub use status::{DriverState, DriverStatus};

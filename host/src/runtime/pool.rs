@@ -3,16 +3,20 @@
 //! A pool lives as long as the driver that was opened. Its instances may live longer: a reader or a writer keeps its own.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::Accessor;
 
 use super::component::Instances;
 use super::limits::DEATH_WINDOW;
 use super::state::State;
-use super::worker::{Busy, Effect, Failure, Guest, Spec, Worker};
+use super::status::{DriverState, DriverStatus, seconds};
+use super::worker::{Busy, Cause, Effect, Failure, Guest, Spec, Worker};
 use crate::contract::{Capabilities, Error, ErrorKind, Operation, Result};
 
 /// The wait before a dead instance is replaced: none for the first death within a minute, then this, doubled with
@@ -29,38 +33,60 @@ pub(super) struct Pool {
     capabilities: Capabilities,
     workers: RwLock<Vec<Arc<Worker>>>,
     deaths: Mutex<Deaths>,
-    /// Held while instances are replaced, so that one caller does it and the others wait.
+    /// Held while instances are replaced or added, so that one caller does it and the others wait.
     replacing: tokio::sync::Mutex<()>,
+    /// How many instances it may have.
+    most: usize,
+    /// Whether one is being added, or could not be added a moment ago.
+    growing: AtomicBool,
+    readers: Arc<Semaphore>,
+    writers: Arc<Semaphore>,
 }
 
 /// The deaths of the last minute.
 #[derive(Default)]
 struct Deaths {
     times: VecDeque<Instant>,
-    last_reason: Arc<str>,
+    /// Why the last one died, however long ago.
+    last: Option<Arc<str>>,
 }
 
 impl Pool {
-    /// Opens the driver: once for `instances.one`, in every worker for `many`.
-    pub(super) async fn open(spec: Arc<Spec>, instances: Instances) -> Result<Self> {
-        let count = match instances {
+    /// Opens the driver, in one instance. One of `instances.many` gets others once it is busy.
+    pub(super) async fn open(spec: Arc<Spec>, instances: Instances) -> Result<Arc<Self>> {
+        let most = match instances {
             Instances::One => 1,
             Instances::Many => spec.limits.workers.get(),
         };
         let first = Worker::start(&spec).await?;
-        let capabilities = first.capabilities();
-        let mut workers = vec![first];
-        while workers.len() < count {
-            workers.push(start_alike(&spec, capabilities).await?);
-        }
-        Ok(Pool {
-            spec,
+        let permits = |count: NonZeroU32| {
+            let count = usize::try_from(count.get()).unwrap_or(Semaphore::MAX_PERMITS);
+            Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)))
+        };
+        let pool = Arc::new(Pool {
             instances,
-            capabilities,
-            workers: RwLock::new(workers),
+            capabilities: first.capabilities(),
+            workers: RwLock::new(vec![first]),
             deaths: Mutex::default(),
             replacing: tokio::sync::Mutex::default(),
-        })
+            most,
+            growing: AtomicBool::new(false),
+            readers: permits(spec.limits.readers),
+            writers: permits(spec.limits.writers),
+            spec,
+        });
+        pool.spec.runtime.pools.add(&pool);
+        Ok(pool)
+    }
+
+    /// Counts one more stream or listing as open.
+    pub(super) fn open_reader(&self) -> Result<OwnedSemaphorePermit> {
+        take(&self.readers, "readers", self.spec.limits.readers)
+    }
+
+    /// Counts one more upload as open.
+    pub(super) fn open_writer(&self) -> Result<OwnedSemaphorePermit> {
+        take(&self.writers, "writers", self.spec.limits.writers)
     }
 
     pub(super) fn spec(&self) -> &Spec {
@@ -102,7 +128,12 @@ impl Pool {
     async fn pick(self: &Arc<Self>) -> Result<Arc<Worker>> {
         let (best, all_alive) = self.least_loaded();
         match best {
-            Some(worker) if all_alive => Ok(worker),
+            Some(worker) if all_alive => {
+                if worker.load() > 0 && self.count() < self.most {
+                    self.grow();
+                }
+                Ok(worker)
+            }
             Some(worker) => {
                 self.quarantine()?;
                 let pool = Arc::clone(self);
@@ -126,6 +157,30 @@ impl Pool {
         }
     }
 
+    fn count(&self) -> usize {
+        self.workers.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Adds an instance, in the background: there is one that serves.
+    fn grow(self: &Arc<Self>) {
+        // Somebody who adds one already does it for everybody; and it must not be tried at every call.
+        if self.growing.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let pool = Arc::clone(self);
+        tokio::spawn(async move {
+            let _replacing = pool.replacing.lock().await;
+            match start_alike(&pool.spec, pool.capabilities).await {
+                Ok(fresh) => pool.workers.write().unwrap_or_else(PoisonError::into_inner).push(fresh),
+                Err(error) => {
+                    tracing::warn!(driver = &*pool.spec.name, %error, "an instance could not be added");
+                    tokio::time::sleep(LONGEST_WAIT).await;
+                }
+            }
+            pool.growing.store(false, Ordering::Relaxed);
+        });
+    }
+
     fn least_loaded(&self) -> (Option<Arc<Worker>>, bool) {
         let workers = self.workers.read().unwrap_or_else(PoisonError::into_inner);
         let alive = workers.iter().filter(|worker| worker.is_alive());
@@ -140,8 +195,12 @@ impl Pool {
             workers.iter().cloned().enumerate().filter(|(_, worker)| !worker.is_alive()).collect()
         };
         for (slot, worker) in dead {
-            let reason = worker.cause_of_death().await;
+            let Cause { reason, .. } = worker.cause_of_death().await;
             if self.instances == Instances::One {
+                // Counted once, for whoever asks how the driver is.
+                if worker.bury() {
+                    self.count_death(Arc::clone(&reason));
+                }
                 let message = format!(
                     "the component's only instance died and what it stored is lost: {reason}; open the driver again"
                 );
@@ -178,7 +237,7 @@ impl Pool {
     fn count_death(&self, reason: Arc<str>) -> Duration {
         let mut deaths = self.deaths();
         deaths.times.push_back(Instant::now());
-        deaths.last_reason = reason;
+        deaths.last = Some(reason);
         match u32::try_from(deaths.times.len()).unwrap_or(u32::MAX) {
             0 | 1 => Duration::ZERO,
             count => (FIRST_WAIT * 2u32.pow((count - 2).min(16))).min(LONGEST_WAIT),
@@ -188,18 +247,63 @@ impl Pool {
     /// Fails while too many deaths lie within the last minute.
     fn quarantine(&self) -> Result<()> {
         let deaths = self.deaths();
-        let limit = self.spec.limits.deaths.get() as usize;
-        let Some(oldest) = deaths.times.len().checked_sub(limit).and_then(|index| deaths.times.get(index)) else {
-            return Ok(());
-        };
-        let left = DEATH_WINDOW.saturating_sub(oldest.elapsed()).as_secs() + 1;
+        let Some(left) = self.quarantine_left(&deaths) else { return Ok(()) };
+        let limit = self.spec.limits.deaths;
         let message = format!(
             "the component's instances died {limit} times within a minute (`limits: {{ deaths: {limit} }}`), the last \
-             time because {}; it is tried again in {left} s",
-            deaths.last_reason
+             time because {}; it is tried again in {} s",
+            deaths.last.as_deref().unwrap_or_default(),
+            seconds(left),
         );
         Err(Error::new(ErrorKind::Quarantined, message))
     }
+
+    /// Returns how much longer the quarantine lasts; none if there is none.
+    fn quarantine_left(&self, deaths: &Deaths) -> Option<Duration> {
+        // One of `instances.one` is not tried again at all.
+        if self.instances == Instances::One {
+            return None;
+        }
+        let limit = self.spec.limits.deaths.get() as usize;
+        let oldest = deaths.times.len().checked_sub(limit).and_then(|index| deaths.times.get(index))?;
+        Some(DEATH_WINDOW.saturating_sub(oldest.elapsed()))
+    }
+
+    /// Forgets the deaths. Returns whether they had led to a quarantine.
+    pub(super) fn forget_deaths(&self) -> bool {
+        let mut deaths = self.deaths();
+        let quarantined = self.quarantine_left(&deaths).is_some();
+        deaths.times.clear();
+        quarantined
+    }
+
+    /// Returns how the driver is.
+    pub(super) fn status(&self) -> DriverStatus {
+        let workers = self.workers.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let instances = workers.iter().filter(|worker| worker.is_alive()).count();
+        let deaths = self.deaths();
+        let state = match (instances, self.quarantine_left(&deaths)) {
+            (1.., _) => DriverState::Serving,
+            (0, _) if self.instances == Instances::One => DriverState::Lost,
+            (0, Some(left)) => DriverState::Quarantined { seconds_left: seconds(left) },
+            (0, None) => DriverState::Recovering,
+        };
+        DriverStatus {
+            name: self.spec.name.to_string(),
+            state,
+            instances,
+            under_way: workers.iter().map(|worker| worker.load()).sum(),
+            deaths: deaths.times.len(),
+            last_death: deaths.last.as_deref().map(str::to_owned),
+        }
+    }
+}
+
+fn take(permits: &Arc<Semaphore>, limit: &'static str, count: NonZeroU32) -> Result<OwnedSemaphorePermit> {
+    Arc::clone(permits).try_acquire_owned().map_err(|_| {
+        let message = format!("{count} {limit} of the driver are open already (`limits: {{ {limit}: {count} }}`)");
+        Error::new(ErrorKind::LimitExceeded { limit }, message)
+    })
 }
 
 /// Starts an instance that promises what the first one did.

@@ -10,12 +10,13 @@ use wasmtime::AsContextMut;
 use wasmtime::component::{Access, FutureReader, Lift, StreamReader};
 
 use super::bindings::exports::wharf::storage::driver as wit;
-use super::convert;
 use super::counters::Counters;
 use super::files::FileProducer;
+use super::http::BodyProducer;
 use super::state::State;
 use super::streams::{ChunkConsumer, ItemConsumer, ResultConsumer};
 use super::worker::{Busy, Effect};
+use super::{Limits, convert};
 use crate::base::file_stream;
 use crate::contract::{ByteStream, EntryStream, Error, ErrorKind, Result};
 
@@ -23,8 +24,10 @@ type Outcome = std::result::Result<(), wit::Error>;
 
 /// The bytes of a file, as the guest handed them over.
 pub(super) enum Body {
-    /// A stream that came from the host.
+    /// A file's stream, which came from the host.
     File(PassedFile),
+    /// A response's stream, which came from the host.
+    Http(PassedBody),
     /// Bytes that the guest makes.
     Guest(Items<Bytes>),
 }
@@ -34,6 +37,12 @@ pub(super) struct PassedFile {
     file: Arc<std::fs::File>,
     /// Where the bytes begin.
     offset: u64,
+    end: End,
+}
+
+/// A response whose bytes pass the guest by.
+pub(super) struct PassedBody {
+    producer: BodyProducer,
     end: End,
 }
 
@@ -65,10 +74,13 @@ pub(super) fn take_body(
             let (file, offset) = producer.into_file();
             Body::File(PassedFile { file, offset, end })
         }
-        Err(stream) => {
-            let items = ChunkConsumer::pipe(stream, access.as_context_mut())?;
-            Body::Guest(Items { items, end })
-        }
+        Err(stream) => match stream.try_into::<BodyProducer>(access.as_context_mut()) {
+            Ok(producer) => Body::Http(PassedBody { producer, end }),
+            Err(stream) => {
+                let items = ChunkConsumer::pipe(stream, access.as_context_mut())?;
+                Body::Guest(Items { items, end })
+            }
+        },
     })
 }
 
@@ -100,18 +112,51 @@ impl Body {
                     stream::once(async move { end.within(idle).await.err() }).filter_map(async |error| error.map(Err));
                 bytes.chain(end).boxed()
             }
+            Body::Http(PassedBody { producer, end }) => {
+                let body = Box::pin(producer.into_stream());
+                stream::try_unfold((body, length), move |(mut body, left)| {
+                    let counters = Arc::clone(&counters);
+                    async move {
+                        // What a server sends beyond the range is not waited for.
+                        if left == 0 {
+                            return Ok(None);
+                        }
+                        let frame = tokio::time::timeout(idle, body.next()).await.map_err(|_| slow_server(idle))?;
+                        let Some(frame) = frame else { return Ok(None) };
+                        let mut chunk = frame.map_err(|error| cut_short(&error))?;
+                        chunk.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+                        counters.count_passed_through(chunk.len());
+                        let left = left - chunk.len() as u64;
+                        Ok(Some((chunk, (body, left))))
+                    }
+                })
+                .chain(
+                    stream::once(async move { end.within(idle).await.err() }).filter_map(async |error| error.map(Err)),
+                )
+                .boxed()
+            }
             Body::Guest(items) => items.into_stream(idle).boxed(),
         }
     }
 }
 
+/// The server behind a component sends nothing. Nobody's instance is to blame.
+fn slow_server(idle: Duration) -> Error {
+    let message = format!("the component's server sent nothing for {idle:?} (`limits: {{ stream_idle: .. }}`)");
+    Error::new(ErrorKind::LimitExceeded { limit: "stream_idle" }, message)
+}
+
+fn cut_short(error: &wasmtime_wasi_http::Error) -> Error {
+    Error::new(ErrorKind::Unavailable, format!("the response of the component's server was cut short: {error}"))
+}
+
 impl Items<Vec<wit::Entry>> {
     /// Returns the entries as a listing.
-    pub(super) fn into_entries(self, idle: Duration) -> EntryStream {
-        self.into_stream(idle)
-            .flat_map(|batch| {
+    pub(super) fn into_entries(self, limits: Limits) -> EntryStream {
+        self.into_stream(limits.stream_idle)
+            .flat_map(move |batch| {
                 let entries: Vec<Result<_>> = match batch {
-                    Ok(batch) => batch.into_iter().map(convert::entry).collect(),
+                    Ok(batch) => batch.into_iter().map(|entry| convert::entry(entry, &limits)).collect(),
                     Err(error) => vec![Err(error)],
                 };
                 stream::iter(entries)

@@ -3,21 +3,30 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tokio::sync::Semaphore;
 use wasmtime::component::ResourceTable;
-use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
+use wasmtime::{Engine, Store, UpdateDeadline};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use super::ceiling::{Ceiling, LimitReached, Stretch};
 use super::counters::Counters;
-use super::log::Log;
+use super::http::{Hooks, HttpClient};
+use super::log::{Log, LogBudget};
 use super::{Grants, Limits};
 use crate::contract::{Error, ErrorKind, Result};
 
 /// The data of one store.
 pub(super) struct State {
     wasi: WasiCtx,
+    http: WasiHttpCtx,
+    pub(super) hooks: Hooks,
     pub(super) table: ResourceTable,
-    limits: StoreLimits,
+    ceiling: Ceiling,
     pub(super) counters: Arc<Counters>,
+    pub(super) stretch: Stretch,
+    /// One permit for each file that is streamed.
+    pub(super) streamed_files: Arc<Semaphore>,
 }
 
 impl WasiView for State {
@@ -26,45 +35,75 @@ impl WasiView for State {
     }
 }
 
-/// Creates a store with what is granted and no more. `kill` ends a guest that is running, within a tick.
-///
-/// # Errors
-///
-/// [`ErrorKind::InvalidParameters`] if a granted directory or variable is not there; it names the line of the
-/// configuration.
-pub(super) fn new_store(
-    engine: &Engine,
-    driver: &str,
-    grants: &Grants,
-    limits: &Limits,
-    counters: &Arc<Counters>,
-    kill: Arc<AtomicBool>,
-) -> Result<Store<State>> {
-    let memory = usize::try_from(limits.memory.as_u64()).unwrap_or(usize::MAX);
-    let state = State {
-        wasi: wasi(driver, grants)?,
-        table: ResourceTable::new(),
-        limits: StoreLimitsBuilder::new().memory_size(memory).build(),
-        counters: Arc::clone(counters),
-    };
-    let mut store = Store::new(engine, state);
-    store.limiter(|state| &mut state.limits);
-    store.set_epoch_deadline(1);
-    // The default yield starves tokio's timers; yielding to tokio itself does not (runtime facts, "Limits").
-    store.epoch_deadline_callback(move |_| {
-        if kill.load(Ordering::Relaxed) {
-            return Err(wasmtime::format_err!("the host ended the instance"));
-        }
-        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
-    });
-    Ok(store)
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.hooks, table: &mut self.table, ctx: &mut self.http }
+    }
 }
 
-fn wasi(driver: &str, grants: &Grants) -> Result<WasiCtx> {
+/// What a store is made from, beside what it runs.
+pub(super) struct Sandbox<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) grants: &'a Grants,
+    pub(super) limits: &'a Limits,
+    pub(super) counters: &'a Arc<Counters>,
+    /// What the driver's instances share of the log.
+    pub(super) log: &'a Arc<LogBudget>,
+    /// What its requests go through; none: it has none.
+    pub(super) http: Option<Arc<HttpClient>>,
+}
+
+impl Sandbox<'_> {
+    /// Creates a store with what is granted and no more. `kill` ends a guest that is running, within a tick.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidParameters`] if a granted directory or variable is not there; it names the line of the
+    /// configuration.
+    pub(super) fn store(self, kill: Arc<AtomicBool>, stretch: Stretch) -> Result<Store<State>> {
+        let limits = self.limits;
+        let files = usize::try_from(limits.files).unwrap_or(usize::MAX);
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(files);
+        let state = State {
+            wasi: wasi(self.log, self.grants)?,
+            http: WasiHttpCtx::new(),
+            hooks: Hooks::new(self.http),
+            table,
+            ceiling: Ceiling::new(limits),
+            counters: Arc::clone(self.counters),
+            stretch: stretch.clone(),
+            streamed_files: Arc::new(Semaphore::new(files.min(Semaphore::MAX_PERMITS))),
+        };
+        let mut store = Store::new(self.engine, state);
+        store.limiter(|state| &mut state.ceiling);
+        store.set_hostcall_fuel(Limits::bytes(limits.transfer));
+        let handles = usize::try_from(limits.handles).unwrap_or(usize::MAX);
+        store.set_max_component_handles(handles);
+        if let Some(table) = store.concurrent_resource_table() {
+            table.set_max_capacity(handles);
+        }
+        store.set_epoch_deadline(1);
+        let cpu = limits.cpu;
+        // The default yield starves tokio's timers; yielding to tokio itself does not (runtime facts, "Limits").
+        store.epoch_deadline_callback(move |_| {
+            if kill.load(Ordering::Relaxed) {
+                return Err(wasmtime::format_err!("the host ended the instance"));
+            }
+            if stretch.interrupt() > cpu {
+                return Err(LimitReached("cpu").into());
+            }
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+        });
+        Ok(store)
+    }
+}
+
+fn wasi(log: &Arc<LogBudget>, grants: &Grants) -> Result<WasiCtx> {
     let mut wasi = WasiCtxBuilder::new();
     // The builder grants nothing; these two are said again, since everything rests on them.
     wasi.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
-    wasi.stdout(Log::new(driver)).stderr(Log::new(driver));
+    wasi.stdout(Log::new(log)).stderr(Log::new(log));
     for name in &grants.environment {
         let value = std::env::var(name).map_err(|error| {
             let message = format!(

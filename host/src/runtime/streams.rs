@@ -68,13 +68,15 @@ impl StreamProducer<State> for ChunkProducer {
                 Poll::Pending => return Poll::Pending,
             }
         }
-        let counters = Arc::clone(&store.data_mut().counters);
+        let state = store.data_mut();
+        let (counters, stretch) = (Arc::clone(&state.counters), state.stretch.clone());
         let mut destination = destination.as_direct(store, STREAM_STEP.min(this.rest.len()));
         let room = destination.remaining();
         let count = room.len().min(this.rest.len());
         room[..count].copy_from_slice(&this.rest.split_to(count));
         destination.mark_written(count);
         counters.count_to_guest(count);
+        stretch.progress();
         Poll::Ready(Ok(StreamResult::Completed))
     }
 
@@ -123,6 +125,7 @@ impl StreamConsumer<State> for ChunkConsumer {
             Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
             Poll::Pending => return Poll::Pending,
         }
+        store.data().stretch.progress();
         let mut source = source.as_direct(store);
         let available = source.remaining();
         let chunk = Bytes::copy_from_slice(&available[..available.len().min(STREAM_STEP)]);
@@ -171,6 +174,7 @@ impl<T: Lift + Send + 'static> StreamConsumer<State> for ItemConsumer<T> {
             Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
             Poll::Pending => return Poll::Pending,
         }
+        store.data().stretch.progress();
         let count = source.remaining(&mut store).min(ITEMS_STEP);
         if count == 0 {
             return Poll::Ready(Ok(StreamResult::Completed));

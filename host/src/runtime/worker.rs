@@ -15,8 +15,11 @@ use wasmtime::Store;
 use wasmtime::component::{Accessor, ResourceAny};
 
 use super::bindings::{StorageDriverComponent, StorageDriverComponentPre};
+use super::ceiling::{Stretch, limit_behind};
 use super::engine::Runtime;
-use super::state::{State, new_store};
+use super::http::HttpClient;
+use super::log::LogBudget;
+use super::state::{Sandbox, State};
 use super::{Grants, Limits, convert};
 use crate::contract::{Capabilities, Error, ErrorKind, Operation, Result};
 
@@ -28,6 +31,8 @@ pub(super) struct Spec {
     pub(super) parameters: String,
     pub(super) grants: Grants,
     pub(super) limits: Limits,
+    pub(super) log: Arc<LogBudget>,
+    pub(super) http: Option<Arc<HttpClient>>,
 }
 
 /// An instance, with the driver that was opened in it.
@@ -64,9 +69,50 @@ pub(super) struct Worker {
     capabilities: Capabilities,
     load: AtomicUsize,
     kill: Arc<Kill>,
-    death: watch::Receiver<Option<Arc<str>>>,
+    death: watch::Receiver<Option<Cause>>,
     /// Whether its death was counted against the driver.
     buried: AtomicBool,
+}
+
+/// Why an instance ended.
+#[derive(Clone, Debug)]
+pub(super) struct Cause {
+    /// In words.
+    pub(super) reason: Arc<str>,
+    /// The limit that it reached, if that was it.
+    pub(super) limit: Option<&'static str>,
+}
+
+impl From<String> for Cause {
+    fn from(reason: String) -> Self {
+        Cause { reason: reason.into(), limit: None }
+    }
+}
+
+impl Cause {
+    /// An instance that was ended since it reached a limit.
+    pub(super) fn limit(limit: &'static str, reason: String) -> Self {
+        Cause { reason: reason.into(), limit: Some(limit) }
+    }
+
+    /// Returns the error for something that was under way.
+    fn error(&self, effect: Effect) -> Error {
+        let reason = &self.reason;
+        match effect {
+            Effect::Read => {
+                let kind = self.limit.map_or(ErrorKind::Unavailable, |limit| ErrorKind::LimitExceeded { limit });
+                Error::new(kind, format!("the component's instance died: {reason}"))
+            }
+            Effect::Change => {
+                let message = format!("the component's instance died before it answered: {reason}");
+                let error = Error::new(ErrorKind::OutcomeUnknown, message);
+                match self.limit {
+                    Some(limit) => error.with_limit(limit),
+                    None => error,
+                }
+            }
+        }
+    }
 }
 
 #[derive(Default)]
@@ -75,7 +121,7 @@ struct Kill {
     flag: Arc<AtomicBool>,
     /// Wakes the task: ends a guest that is waiting.
     wake: Notify,
-    reason: std::sync::OnceLock<String>,
+    cause: std::sync::OnceLock<Cause>,
 }
 
 impl Worker {
@@ -87,18 +133,25 @@ impl Worker {
     /// [`ErrorKind::Unavailable`] if the instance dies.
     pub(super) async fn start(spec: &Arc<Spec>) -> Result<Arc<Worker>> {
         let kill = Arc::new(Kill::default());
-        let store = new_store(
-            &spec.runtime.engine,
-            &spec.name,
-            &spec.grants,
-            &spec.limits,
-            &spec.runtime.counters,
-            Arc::clone(&kill.flag),
-        )?;
+        let room = spec.runtime.instance()?;
+        let sandbox = Sandbox {
+            engine: &spec.runtime.engine,
+            grants: &spec.grants,
+            limits: &spec.limits,
+            counters: &spec.runtime.counters,
+            log: &spec.log,
+            http: spec.http.clone(),
+        };
+        let stretch = Stretch::default();
+        let store = sandbox.store(Arc::clone(&kill.flag), stretch.clone())?;
         let (jobs, queue) = mpsc::channel(spec.limits.queue.get());
         let (opened, opening) = oneshot::channel();
         let (died, death) = watch::channel(None);
-        tokio::spawn(run(store, Arc::clone(spec), queue, opened, Arc::clone(&kill), died));
+        let running = run(store, Arc::clone(spec), queue, opened, Arc::clone(&kill), died, stretch);
+        tokio::spawn(async move {
+            running.await;
+            drop(room);
+        });
 
         let mut starting = Worker {
             driver: Arc::clone(&spec.name),
@@ -112,12 +165,13 @@ impl Worker {
         starting.capabilities = match tokio::time::timeout(spec.limits.open, opening).await {
             Ok(Ok(answer)) => answer?,
             Ok(Err(_)) => {
-                let reason = starting.cause_of_death().await;
-                return Err(Error::new(ErrorKind::Unavailable, format!("the component could not be opened: {reason}")));
+                let Cause { reason, limit } = starting.cause_of_death().await;
+                let kind = limit.map_or(ErrorKind::Unavailable, |limit| ErrorKind::LimitExceeded { limit });
+                return Err(Error::new(kind, format!("the component could not be opened: {reason}")));
             }
             Err(_) => {
                 let limit = spec.limits.open;
-                starting.kill(format!("it did not open within {limit:?}"));
+                starting.kill(Cause::limit("open", format!("it did not open within {limit:?}")));
                 let message = format!("the component did not open within {limit:?}; raise `limits: {{ open: .. }}`");
                 return Err(Error::new(ErrorKind::LimitExceeded { limit: "open" }, message));
             }
@@ -152,31 +206,25 @@ impl Worker {
     }
 
     /// Ends the instance, and everything that runs in it.
-    pub(super) fn kill(&self, reason: String) {
-        tracing::warn!(driver = &*self.driver, reason, "ending an instance of a component");
-        // The first reason is the one that counts.
-        let _ = self.kill.reason.set(reason);
+    pub(super) fn kill(&self, cause: impl Into<Cause>) {
+        let cause = cause.into();
+        tracing::warn!(driver = &*self.driver, reason = &*cause.reason, "ending an instance of a component");
+        // The first cause is the one that counts.
+        let _ = self.kill.cause.set(cause);
         self.kill.flag.store(true, Ordering::Relaxed);
         self.kill.wake.notify_one();
     }
 
     /// Waits until the instance has ended and returns why. To be called when something in it was dropped.
-    pub(super) async fn cause_of_death(&self) -> Arc<str> {
+    pub(super) async fn cause_of_death(&self) -> Cause {
         let mut death = self.death.clone();
-        let seen = death.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
-        seen.unwrap_or_else(|| "its task ended".into())
+        let seen = death.wait_for(Option::is_some).await.ok().and_then(|cause| cause.clone());
+        seen.unwrap_or_else(|| "its task ended".to_owned().into())
     }
 
     /// Returns the error for something that was under way when the instance died.
     pub(super) async fn died(&self, effect: Effect) -> Error {
-        let reason = self.cause_of_death().await;
-        match effect {
-            Effect::Read => Error::new(ErrorKind::Unavailable, format!("the component's instance died: {reason}")),
-            Effect::Change => {
-                let message = format!("the component's instance died before it answered: {reason}");
-                Error::new(ErrorKind::OutcomeUnknown, message)
-            }
-        }
+        self.cause_of_death().await.error(effect)
     }
 
     /// Runs a call in the guest and returns its answer.
@@ -202,8 +250,10 @@ impl Worker {
             begins.store(true, Ordering::Relaxed);
             let answered = call(accessor, guest);
             Box::pin(async move {
+                let answered = answered.await?;
+                accessor.with(|mut access| access.data_mut().stretch.progress());
                 // A caller that is gone does not want to know.
-                let _ = answer.send(answered.await?);
+                let _ = answer.send(answered);
                 Ok(())
             })
         });
@@ -216,13 +266,15 @@ impl Worker {
             Ok(Err(())) if begun.load(Ordering::Relaxed) => Err(Failure::Error(self.died(effect).await)),
             Ok(Err(())) => Err(Failure::NotBegun),
             Err(_) => {
+                // An instance that others wait for too is ended as well: it is full of what does not answer.
                 self.kill(format!("it did not answer `{operation}` within {limit:?}"));
                 let message = format!("the component did not answer within {limit:?} (`limits: {{ operation: .. }}`)");
-                let kind = match effect {
-                    Effect::Change if begun.load(Ordering::Relaxed) => ErrorKind::OutcomeUnknown,
-                    _ => ErrorKind::LimitExceeded { limit: "operation" },
-                };
-                Err(Failure::Error(Error::new(kind, message)))
+                Err(Failure::Error(match effect {
+                    Effect::Change if begun.load(Ordering::Relaxed) => {
+                        Error::new(ErrorKind::OutcomeUnknown, message).with_limit("operation")
+                    }
+                    _ => Error::new(ErrorKind::LimitExceeded { limit: "operation" }, message),
+                }))
             }
         }
     }
@@ -260,28 +312,33 @@ async fn run(
     queue: mpsc::Receiver<Job>,
     opened: oneshot::Sender<Result<Capabilities>>,
     kill: Arc<Kill>,
-    died: watch::Sender<Option<Arc<str>>>,
+    died: watch::Sender<Option<Cause>>,
+    stretch: Stretch,
 ) {
     let ended = {
-        let serving = serve(store, &spec, queue, opened);
+        let mut serving = std::pin::pin!(serve(store, &spec, queue, opened));
+        let serving = std::future::poll_fn(|cx| {
+            stretch.resume();
+            serving.as_mut().poll(cx)
+        });
         tokio::select! {
             biased;
             () = kill.wake.notified() => Ok(()),
             ended = serving => ended,
         }
     };
-    let reason: Arc<str> = match (kill.reason.get(), ended) {
-        (Some(reason), _) => reason.as_str().into(),
-        (None, Ok(())) => "it was closed".into(),
+    let cause = match (kill.cause.get(), ended) {
+        (Some(cause), _) => cause.clone(),
+        (None, Ok(())) => "it was closed".to_owned().into(),
         (None, Err(error)) => {
-            let reason = describe_trap(&error);
-            tracing::warn!(driver = &*spec.name, reason, "an instance of a component died");
+            let cause = Cause { reason: describe_trap(&error).into(), limit: limit_behind(&error) };
+            tracing::warn!(driver = &*spec.name, reason = &*cause.reason, "an instance of a component died");
             tracing::debug!(driver = &*spec.name, error = format!("{error:?}"), "its stack");
-            reason.into()
+            cause
         }
     };
     // Nobody left to tell is fine.
-    let _ = died.send(Some(reason));
+    let _ = died.send(Some(cause));
 }
 
 /// Says in one line why an instance died, without the stack.

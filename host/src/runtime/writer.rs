@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::SinkExt;
 use futures::channel::{mpsc, oneshot};
+use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::component::{Accessor, ResourceAny, StreamReader};
 
 use super::bindings::exports::wharf::storage::driver as wit;
@@ -23,6 +24,8 @@ type Written = std::result::Result<u64, wit::Error>;
 /// The host's end of an upload. Dropped, it closes the guest's.
 pub(super) struct GuestWriter {
     worker: Busy,
+    /// Counts it as open.
+    _open: Option<OwnedSemaphorePermit>,
     /// The guest's handle; none once one of its ends was called.
     handle: Option<ResourceAny>,
     /// Where chunks go while a `write` is under way.
@@ -44,9 +47,16 @@ enum End {
 }
 
 impl GuestWriter {
-    pub(super) fn new(worker: Busy, handle: ResourceAny, size: u64, limits: &Limits) -> Self {
+    pub(super) fn new(
+        worker: Busy,
+        open: Option<OwnedSemaphorePermit>,
+        handle: ResourceAny,
+        size: u64,
+        limits: &Limits,
+    ) -> Self {
         GuestWriter {
             worker,
+            _open: open,
             handle: Some(handle),
             chunks: None,
             written: None,
@@ -107,7 +117,7 @@ impl GuestWriter {
         let limit = self.limit;
         self.worker.kill(format!("its writer took no bytes for {limit:?}"));
         let message = format!("the component took no bytes for {limit:?} (`limits: {{ operation: .. }}`)");
-        Error::new(ErrorKind::OutcomeUnknown, message)
+        Error::new(ErrorKind::OutcomeUnknown, message).with_limit("operation")
     }
 
     async fn end(&mut self, end: End) -> Result<u64> {

@@ -66,8 +66,7 @@ async fn check(factory: &Factory, name: &str) -> Result<String> {
     else {
         bail!("{name} is no component");
     };
-    let driver =
-        ComponentDriver::new(component, config.allow.clone(), config.limits.clone()).map_err(output::sentence)?;
+    let driver = ComponentDriver::new(component, config).map_err(output::sentence)?;
     let description = driver.component().description();
     Ok(format!("{} {}", description.name, description.version))
 }

@@ -38,7 +38,7 @@ pub(crate) async fn run(args: &Inspect, store: &Store, as_json: bool) -> Result<
         ),
     };
     // What cannot be granted is refused in the words that an opening would be refused in.
-    ComponentDriver::new(component.clone(), config.allow.clone(), config.limits.clone()).map_err(output::sentence)?;
+    ComponentDriver::new(component.clone(), config).map_err(output::sentence)?;
     let description = component.description();
     output::print(
         as_json,
@@ -85,6 +85,7 @@ fn answer(access: Access) -> &'static str {
     match access {
         Access::Harmless => "always there; reaches nothing outside",
         Access::Directories => "reaches the granted directories only",
+        Access::Http => "reaches the granted hosts only",
         Access::Denied => "there, and every call is refused",
         Access::Refused => "not there",
     }
@@ -96,9 +97,13 @@ fn grants(allow: &Grants) -> Vec<String> {
         format!("the directory {} as {}, {mode}", directory.host.display(), directory.guest)
     });
     let variables = allow.environment.iter().map(|name| format!("the environment variable {name}"));
-    let mut lines: Vec<String> = directories.chain(variables).collect();
+    let hosts = allow.http.iter().map(|host| format!("HTTP to {host}"));
+    let mut lines: Vec<String> = hosts.chain(directories).chain(variables).collect();
     if lines.is_empty() {
-        lines.push("nothing; --grant dir:HOST=GUEST:rw and --grant env:NAME would grant something".to_owned());
+        lines.push(
+            "nothing; --grant http:HOST:PORT, --grant dir:HOST=GUEST:rw and --grant env:NAME would grant something"
+                .to_owned(),
+        );
     }
     lines
 }
