@@ -5,10 +5,11 @@ use wit_bindgen::{StreamReader, StreamResult};
 /// How many bytes are taken from a stream in one step, at most.
 pub(crate) const STEP: usize = 256 * 1024;
 
-/// A stream of bytes that comes from the host: an upload's, a file's.
+/// A stream of bytes that comes from the host: an upload's, a file's, an HTTP body's.
 ///
-/// Read it with [`next`](ByteStream::next), or pass it on as it is, to [`Reader::from_stream`](crate::Reader::from_stream)
-/// or to [`files::File::write_stream`](crate::files::File::write_stream): the host then joins the two ends, and the bytes
+/// Read it with [`next`](ByteStream::next), or pass it on as it is, to [`Reader::from_stream`](crate::Reader::from_stream),
+/// to [`files::File::write_stream`](crate::files::File::write_stream) or to
+/// [`http::Request::body_stream`](crate::http::Request::body_stream): the host then joins the two ends, and the bytes
 /// never enter the component.
 ///
 /// Dropped, it tells whoever sends that nobody reads any more.

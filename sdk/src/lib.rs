@@ -33,7 +33,7 @@
 //! `wharf conformance FILE` runs every case of the suite that the driver's [`Capabilities`] select, and fails where one
 //! is declared and not kept. `--params JSON` passes parameters, and `--grant dir:HOST=GUEST:rw` grants a directory.
 //! What needs no host, such as the layout of a store, is tested natively by `cargo test`, as any library is. Anything
-//! that waits for the host (a [`ByteStream`], [`files`], [`clock`]) works only in a component.
+//! that waits for the host (a [`ByteStream`], [`files`], [`http`], [`clock`]) works only in a component.
 //!
 //! # Rules
 //!
@@ -41,8 +41,8 @@
 //! more, says how every stream ended and only after its end, refuses a second `write` beside the first, and lets an
 //! upload whose `write` failed only be closed or cancelled. What is left to the author:
 //!
-//! - **Do not block.** An instance has one thread. `std::thread::sleep` and `std::fs` stop all of its operations; use
-//!   [`clock::sleep`] and [`files`].
+//! - **Do not block.** An instance has one thread. `std::thread::sleep`, `std::fs` and `std::net` stop all of its
+//!   operations; use [`clock::sleep`], [`files`] and [`http`].
 //! - **Hold no `RefCell` borrow across an `await`.** Other operations run meanwhile, and the second borrow panics. Take
 //!   what is needed out of the cell in a statement of its own, and then wait. Clippy's `await_holding_refcell_ref` finds
 //!   most violations.
@@ -57,8 +57,9 @@
 //!
 //! [`Reader`] and [`FileWriter`] work on chunks, one at a time, so that an open download or upload holds one chunk in
 //! memory. A stream that came from the host may also go back to it unread: [`Reader::from_stream`] with what
-//! [`files::File::read_stream`] returned, or [`FileWriter::write_stream`] into [`files::File::write_stream`]. The host
-//! then joins the two ends, and the bytes never enter the component: this is as fast as a native driver.
+//! [`files::File::read_stream`] or [`http::Response::into_stream`] returned, or [`FileWriter::write_stream`] into
+//! [`files::File::write_stream`] or [`http::Request::body_stream`]. The host then joins the two ends, and the bytes never
+//! enter the component: this is as fast as a native driver.
 //!
 //! # Errors
 //!
@@ -98,6 +99,7 @@
 //! | [`Error`], [`ErrorKind`], [`Result`] | what went wrong |
 //! | [`ByteStream`] | bytes that come from the host |
 //! | [`files`] | directories that the host grants |
+//! | [`http`] | requests to hosts that the host grants |
 //! | [`clock`] | waiting |
 
 mod bindings;
@@ -109,6 +111,7 @@ mod convert;
 mod driver;
 mod error;
 pub mod files;
+pub mod http;
 mod info;
 mod listing;
 mod parameters;
