@@ -1,6 +1,5 @@
 //! The client that sends a driver's requests: one for all its instances, so that they share its connections.
 
-use std::error::Error as _;
 use std::future::Future;
 use std::num::NonZeroU32;
 use std::pin::Pin;
@@ -9,6 +8,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::{HeaderValue, PROXY_AUTHORIZATION};
+use http::uri::Scheme;
 use http::{Method, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
@@ -18,7 +19,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody};
 
-use super::config::HttpConfig;
+use super::config::{HttpConfig, ProxyAddress};
 use super::connect::{ConnectError, Connector, Resolver};
 use super::destination::Destination;
 use super::grant::{AllowList, HttpGrant};
@@ -35,6 +36,8 @@ pub(in super::super) struct HttpClient {
     driver: Arc<str>,
     allow: Arc<AllowList>,
     client: Client<HttpsConnector<Connector>, WasiBody>,
+    /// What requests without encryption tell the proxy, which reads them; in a tunnel, nobody does.
+    proxy_authorization: Option<HeaderValue>,
     /// Taken by every request until its response has been read.
     requests: Arc<Semaphore>,
 }
@@ -65,13 +68,14 @@ impl HttpClient {
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
             .build(connector);
         let requests = usize::try_from(requests.get()).unwrap_or(Semaphore::MAX_PERMITS);
-        Ok(HttpClient { driver, allow, client, requests: Arc::new(Semaphore::new(requests)) })
+        let proxy_authorization = config.proxy.as_ref().and_then(ProxyAddress::authorization);
+        Ok(HttpClient { driver, allow, client, proxy_authorization, requests: Arc::new(Semaphore::new(requests)) })
     }
 
     /// Sends a request, if its destination is granted, and returns the beginning of the response.
     pub(super) async fn send(
         self: Arc<Self>,
-        request: Request<WasiBody>,
+        mut request: Request<WasiBody>,
         options: RequestOptions,
     ) -> std::result::Result<Response<WasiBody>, HttpError> {
         // A tunnel through a host that is granted would lead to hosts that are not.
@@ -84,6 +88,11 @@ impl HttpClient {
             return Err(HttpError::HttpRequestDenied);
         }
         let permit = Arc::clone(&self.requests).try_acquire_owned().map_err(|_| HttpError::ConnectionLimitReached)?;
+        if let Some(authorization) = &self.proxy_authorization
+            && request.uri().scheme() == Some(&Scheme::HTTP)
+        {
+            request.headers_mut().insert(PROXY_AUTHORIZATION, authorization.clone());
+        }
         let sending = self.client.request(request);
         let response = match options.first_byte_timeout.or(options.connect_timeout) {
             Some(_) => {
@@ -105,52 +114,42 @@ impl HttpClient {
 
     /// Tells the guest what it may know, and the log the rest.
     fn explain(&self, error: &legacy::Error) -> HttpError {
-        let mut cause = error.source();
-        let mut deepest = error.to_string();
-        while let Some(this) = cause {
-            deepest = this.to_string();
-            if let Some(error) = this.downcast_ref::<ConnectError>() {
-                return match error {
-                    ConnectError::Denied { destination, address } => {
-                        self.log_denied(destination, address.as_ref());
-                        HttpError::DestinationIpProhibited
-                    }
-                    ConnectError::Destination => HttpError::HttpRequestUriInvalid,
-                    ConnectError::Resolve(error) => {
-                        tracing::debug!(driver = &*self.driver, %error, "a name cannot be looked up");
-                        HttpError::DnsError { rcode: None, info_code: None }
-                    }
-                    ConnectError::Connect(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-                        HttpError::ConnectionRefused
-                    }
-                    ConnectError::Connect(_) => HttpError::DestinationUnavailable,
-                    ConnectError::Timeout => HttpError::ConnectionTimeout,
-                };
+        let causes = causes(error);
+        for cause in &causes {
+            if let Some(error) = cause.downcast_ref::<ConnectError>() {
+                return self.explain_connect(error);
             }
-            // rustls is wrapped in an error of the system's that does not name it as its source.
-            let inner = this.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-            let tls = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>());
-            if let Some(error) = tls.or_else(|| this.downcast_ref::<rustls::Error>()) {
+            if let Some(error) = cause.downcast_ref::<rustls::Error>() {
                 tracing::warn!(driver = &*self.driver, %error, "a component's request failed in TLS");
-                return match error {
-                    rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => {
-                        HttpError::TlsCertificateError
-                    }
-                    rustls::Error::AlertReceived(alert) => HttpError::TlsAlertReceived {
-                        alert_id: Some(u8::from(*alert)),
-                        alert_message: Some(format!("{alert:?}")),
-                    },
-                    _ => HttpError::TlsProtocolError,
-                };
+                return explain_tls(error);
             }
             // What the request's own body failed with.
-            if let Some(HttpError::HttpRequestBodySize(size)) = this.downcast_ref::<HttpError>() {
+            if let Some(HttpError::HttpRequestBodySize(size)) = cause.downcast_ref::<HttpError>() {
                 return HttpError::HttpRequestBodySize(*size);
             }
-            cause = this.source();
         }
+        let deepest = causes.last().map_or_else(|| error.to_string(), ToString::to_string);
         tracing::debug!(driver = &*self.driver, error = deepest, "a component's request failed");
         if error.is_connect() { HttpError::DestinationUnavailable } else { HttpError::ConnectionTerminated }
+    }
+
+    fn explain_connect(&self, error: &ConnectError) -> HttpError {
+        match error {
+            ConnectError::Denied { destination, address } => {
+                self.log_denied(destination, address.as_ref());
+                HttpError::DestinationIpProhibited
+            }
+            ConnectError::Destination => HttpError::HttpRequestUriInvalid,
+            ConnectError::Resolve(error) => {
+                tracing::debug!(driver = &*self.driver, %error, "a name cannot be looked up");
+                HttpError::DnsError { rcode: None, info_code: None }
+            }
+            ConnectError::Connect(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+                HttpError::ConnectionRefused
+            }
+            ConnectError::Connect(_) => HttpError::DestinationUnavailable,
+            ConnectError::Timeout => HttpError::ConnectionTimeout,
+        }
     }
 
     fn log_denied(&self, destination: &Destination, address: Option<&std::net::IpAddr>) {
@@ -161,6 +160,26 @@ impl HttpClient {
         let line = format!("allow: {{ http: [\"{grant}\"] }}");
         tracing::warn!(driver = &*self.driver, %destination, "a component's request was denied; `{line}` would grant it");
     }
+}
+
+fn explain_tls(error: &rustls::Error) -> HttpError {
+    match error {
+        rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => HttpError::TlsCertificateError,
+        rustls::Error::AlertReceived(alert) => {
+            HttpError::TlsAlertReceived { alert_id: Some(u8::from(*alert)), alert_message: Some(format!("{alert:?}")) }
+        }
+        _ => HttpError::TlsProtocolError,
+    }
+}
+
+/// Returns what an error was caused by, the nearest first. An error of the system's does not name as its source what it
+/// wraps.
+fn causes<'a>(error: &'a (dyn std::error::Error + 'static)) -> Vec<&'a (dyn std::error::Error + 'static)> {
+    let below = |error: &'a (dyn std::error::Error + 'static)| match error.downcast_ref::<std::io::Error>() {
+        Some(error) => error.get_ref().map(|inner| inner as &(dyn std::error::Error + 'static)),
+        None => error.source(),
+    };
+    std::iter::successors(below(error), |error| below(*error)).collect()
 }
 
 /// The body of a response, with its time limit; keeps the request counted until it is dropped.
