@@ -27,9 +27,16 @@ pub(crate) struct Parameters {
     /// The path that the attacks on files use, or the name of the variable.
     #[serde(default)]
     pub(crate) target: String,
+    /// Whether it declares that uploads can be continued.
+    #[serde(default = "yes")]
+    pub(crate) resumable: bool,
     /// The other path, of a link.
     #[serde(default)]
     pub(crate) link: String,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn million() -> u64 {

@@ -98,7 +98,7 @@ impl GuestStorageDriver for Driver {
         if self.parameters.attack == Attack::ChangingCapabilities && files::second_instance() {
             return Capabilities::empty();
         }
-        all
+        if self.parameters.resumable { all } else { all & !Capabilities::RESUMABLE }
     }
 
     async fn get_content(&self, path: String) -> Outcome<Vec<u8>> {
@@ -130,7 +130,9 @@ impl GuestStorageDriver for Driver {
     async fn writer(&self, path: String, append: bool) -> Outcome<(FileWriter, u64)> {
         self.strike(Place::Writer, &path).await?;
         let (file, size) = files::upload(&path, append).map_err(files::explain)?;
-        let upload = Upload { parameters: self.parameters.clone(), file: RefCell::new(file), size: Cell::new(size) };
+        // What is continued goes on without an attack.
+        let parameters = Parameters { attack: if append { Attack::None } else { self.parameters.attack }, ..self.parameters.clone() };
+        let upload = Upload { parameters, file: RefCell::new(file), size: Cell::new(size) };
         Ok((FileWriter::new(upload), size))
     }
 

@@ -100,6 +100,11 @@ impl Runtime {
         })
     }
 
+    /// Returns how many instances of components run now, over all drivers.
+    pub fn instances(&self) -> usize {
+        usize::try_from(self.limit.get()).unwrap_or(usize::MAX).saturating_sub(self.instances.available_permits())
+    }
+
     /// Takes room for one more instance.
     ///
     /// # Errors

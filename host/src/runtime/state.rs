@@ -66,7 +66,7 @@ impl Sandbox<'_> {
         let mut table = ResourceTable::new();
         table.set_max_capacity(files);
         let state = State {
-            wasi: wasi(self.log, self.grants)?,
+            wasi: wasi(self.log, self.grants, limits)?,
             http: WasiHttpCtx::new(),
             hooks: Hooks::new(self.http),
             table,
@@ -81,7 +81,9 @@ impl Sandbox<'_> {
         let handles = usize::try_from(limits.handles).unwrap_or(usize::MAX);
         store.set_max_component_handles(handles);
         if let Some(table) = store.concurrent_resource_table() {
-            table.set_max_capacity(handles);
+            // What stands behind handles: several entries for a stream. The limit of handles is to be found first, since
+            // it is the one with a name.
+            table.set_max_capacity(handles.saturating_mul(8));
         }
         store.set_epoch_deadline(1);
         let cpu = limits.cpu;
@@ -99,10 +101,12 @@ impl Sandbox<'_> {
     }
 }
 
-fn wasi(log: &Arc<LogBudget>, grants: &Grants) -> Result<WasiCtx> {
+fn wasi(log: &Arc<LogBudget>, grants: &Grants, limits: &Limits) -> Result<WasiCtx> {
     let mut wasi = WasiCtxBuilder::new();
     // The builder grants nothing; these two are said again, since everything rests on them.
     wasi.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
+    // What the guest asks for is made on the host's side first.
+    wasi.max_random_size(limits.transfer.as_u64());
     wasi.stdout(Log::new(log)).stderr(Log::new(log));
     for name in &grants.environment {
         let value = std::env::var(name).map_err(|error| {

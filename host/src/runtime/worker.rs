@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::Instant;
 use wasmtime::Store;
 use wasmtime::component::{Accessor, ResourceAny};
 
@@ -64,7 +65,6 @@ pub(super) enum Failure {
 
 /// A handle to a running instance.
 pub(super) struct Worker {
-    driver: Arc<str>,
     jobs: mpsc::Sender<Job>,
     capabilities: Capabilities,
     load: AtomicUsize,
@@ -115,13 +115,69 @@ impl Cause {
     }
 }
 
-#[derive(Default)]
 struct Kill {
+    driver: Arc<str>,
     /// Read by the epoch callback: ends a guest that is running.
     flag: Arc<AtomicBool>,
     /// Wakes the task: ends a guest that is waiting.
     wake: Notify,
     cause: std::sync::OnceLock<Cause>,
+}
+
+impl Kill {
+    fn end(&self, cause: Cause) {
+        tracing::warn!(driver = &*self.driver, reason = &*cause.reason, "ending an instance of a component");
+        // The first cause is the one that counts.
+        let _ = self.cause.set(cause);
+        self.flag.store(true, Ordering::Relaxed);
+        self.wake.notify_one();
+    }
+}
+
+/// Ends an instance whose opener went away: nobody waits for it.
+struct Opener(Option<Arc<Kill>>);
+
+impl Drop for Opener {
+    fn drop(&mut self) {
+        if let Some(kill) = self.0.take() {
+            kill.end("nobody waits for its `open` any more".to_owned().into());
+        }
+    }
+}
+
+/// Watches a call. Should its caller go away, it still has to answer in time, or its instance is ended: nobody else would
+/// notice, and it would run for ever.
+struct Watch {
+    kill: Arc<Kill>,
+    what: &'static str,
+    limit: Duration,
+    deadline: Instant,
+    /// Closed when the call is over, however it ended.
+    over: Option<oneshot::Receiver<()>>,
+}
+
+impl Watch {
+    /// The caller has its answer, or ends the instance itself.
+    fn disarm(&mut self) {
+        self.over = None;
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let Some(over) = self.over.take() else { return };
+        let (kill, what, limit, deadline) = (Arc::clone(&self.kill), self.what, self.limit, self.deadline);
+        let watching = async move {
+            if tokio::time::timeout_at(deadline, over).await.is_err() {
+                kill.end(format!("it did not answer `{what}` within {limit:?}, and its caller has gone").into());
+            }
+        };
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(watching)),
+            // Outside of the executor nobody can wait.
+            Err(_) => self.kill.end("a caller went away outside of the executor".to_owned().into()),
+        }
+    }
 }
 
 impl Worker {
@@ -132,7 +188,12 @@ impl Worker {
     /// The driver's own from `open`; [`ErrorKind::LimitExceeded`] if it takes longer than `limits.open`;
     /// [`ErrorKind::Unavailable`] if the instance dies.
     pub(super) async fn start(spec: &Arc<Spec>) -> Result<Arc<Worker>> {
-        let kill = Arc::new(Kill::default());
+        let kill = Arc::new(Kill {
+            driver: Arc::clone(&spec.name),
+            flag: Arc::default(),
+            wake: Notify::new(),
+            cause: std::sync::OnceLock::new(),
+        });
         let room = spec.runtime.instance()?;
         let sandbox = Sandbox {
             engine: &spec.runtime.engine,
@@ -154,7 +215,6 @@ impl Worker {
         });
 
         let mut starting = Worker {
-            driver: Arc::clone(&spec.name),
             jobs,
             capabilities: Capabilities::default(),
             load: AtomicUsize::new(0),
@@ -162,7 +222,10 @@ impl Worker {
             death,
             buried: AtomicBool::new(false),
         };
-        starting.capabilities = match tokio::time::timeout(spec.limits.open, opening).await {
+        let mut opener = Opener(Some(Arc::clone(&starting.kill)));
+        let answered = tokio::time::timeout(spec.limits.open, opening).await;
+        opener.0 = None;
+        starting.capabilities = match answered {
             Ok(Ok(answer)) => answer?,
             Ok(Err(_)) => {
                 let Cause { reason, limit } = starting.cause_of_death().await;
@@ -207,12 +270,7 @@ impl Worker {
 
     /// Ends the instance, and everything that runs in it.
     pub(super) fn kill(&self, cause: impl Into<Cause>) {
-        let cause = cause.into();
-        tracing::warn!(driver = &*self.driver, reason = &*cause.reason, "ending an instance of a component");
-        // The first cause is the one that counts.
-        let _ = self.kill.cause.set(cause);
-        self.kill.flag.store(true, Ordering::Relaxed);
-        self.kill.wake.notify_one();
+        self.kill.end(cause.into());
     }
 
     /// Waits until the instance has ended and returns why. To be called when something in it was dropped.
@@ -231,7 +289,7 @@ impl Worker {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future does not end the call: the guest goes on, and its answer is dropped.
+    /// Dropping the future does not end the call: the guest goes on, within the same limit, and its answer is dropped.
     pub(super) async fn call<T, F>(
         &self,
         operation: Operation,
@@ -245,11 +303,13 @@ impl Worker {
     {
         let begun = Arc::new(AtomicBool::new(false));
         let (answer, waiting) = oneshot::channel();
+        let (is_over, mut watch) = self.watch(operation.name(), limit);
         let begins = Arc::clone(&begun);
         let job: Job = Box::new(move |accessor, guest| {
             begins.store(true, Ordering::Relaxed);
             let answered = call(accessor, guest);
             Box::pin(async move {
+                let _is_over = is_over;
                 let answered = answered.await?;
                 accessor.with(|mut access| access.data_mut().stretch.progress());
                 // A caller that is gone does not want to know.
@@ -261,7 +321,9 @@ impl Worker {
             self.jobs.send(job).await.map_err(|_| ())?;
             waiting.await.map_err(|_| ())
         };
-        match tokio::time::timeout(limit, answered).await {
+        let answered = tokio::time::timeout_at(watch.deadline, answered).await;
+        watch.disarm();
+        match answered {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(())) if begun.load(Ordering::Relaxed) => Err(Failure::Error(self.died(effect).await)),
             Ok(Err(())) => Err(Failure::NotBegun),
@@ -279,6 +341,13 @@ impl Worker {
         }
     }
 
+    /// Begins to watch a call: the first is dropped when it is over.
+    fn watch(&self, what: &'static str, limit: Duration) -> (oneshot::Sender<()>, Watch) {
+        let (is_over, over) = oneshot::channel();
+        let deadline = Instant::now() + limit;
+        (is_over, Watch { kill: Arc::clone(&self.kill), what, limit, deadline, over: Some(over) })
+    }
+
     /// Hands in a call that brings its answer by itself. Waits while the queue is full.
     ///
     /// # Errors
@@ -286,6 +355,21 @@ impl Worker {
     /// If the instance is dead.
     pub(super) async fn submit(&self, call: Job) -> std::result::Result<(), ()> {
         self.jobs.send(call).await.map_err(|_| ())
+    }
+
+    /// Runs a call that nobody waits for, within a limit.
+    pub(super) async fn finish(&self, operation: Operation, limit: Duration, call: Job) {
+        let (is_over, watch) = self.watch(operation.name(), limit);
+        let job: Job = Box::new(move |accessor, guest| {
+            let running = call(accessor, guest);
+            Box::pin(async move {
+                let _is_over = is_over;
+                running.await
+            })
+        });
+        // A dead instance has nothing to finish.
+        let _ = self.submit(job).await;
+        drop(watch);
     }
 }
 

@@ -219,7 +219,8 @@ impl Drop for GuestWriter {
         });
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => {
-                runtime.spawn(async move { worker.submit(close).await });
+                let limit = self.limit;
+                runtime.spawn(async move { worker.finish(Operation::Close, limit, close).await });
             }
             Err(_) => tracing::warn!("an upload was dropped outside of the executor and stays open"),
         }

@@ -1,0 +1,80 @@
+//! The hostile collection: what components do to their host on purpose, and what comes of it.
+//!
+//! Each row is an attack. It passes if its caller saw what it must and the driver serves afterwards; if nothing outside the
+//! grants was touched; if a well-behaved driver beside it lost nothing and stayed quick; if the host's memory came back;
+//! if its control shows that the row proves something; and, where it is cheap, if repeating it leaks nothing.
+//!
+//! Measured times are those of this machine, which others may be using: a neighbour that was slow is measured again, up to
+//! three times. `--long` takes the full time for each row: 10 s beside the neighbour, and 1,000 repetitions. Names on the
+//! command line choose rows.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod attack;
+mod lab;
+mod logged;
+mod neighbour;
+mod process;
+mod raw;
+mod row;
+mod rows;
+#[path = "../http/server.rs"]
+#[allow(dead_code, reason = "the tests of HTTP use more of it")]
+mod server;
+mod table;
+mod trial;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use serde_json::Map;
+use wharf::factory::{Factory, Parameters};
+use wharf::runtime::ComponentConfig;
+use wharf_conformance::components::component;
+
+use lab::{Lab, SECRET, VARIABLE};
+use trial::{Bench, Pace};
+
+fn main() -> ExitCode {
+    #[allow(unsafe_code, reason = "no other thread runs yet")]
+    // SAFETY: the executor, and so every other thread, is started below.
+    unsafe {
+        std::env::set_var(VARIABLE, SECRET);
+    }
+    logged::install();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(run())
+}
+
+async fn run() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let pace = if arguments.iter().any(|argument| argument == "--long") { Pace::LONG } else { Pace::SHORT };
+    let chosen: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
+
+    let lab = Lab::new().await;
+    let neighbour = {
+        let config = ComponentConfig { component: Some(component("inmemory").unwrap()), ..Default::default() };
+        let mut factory = Factory::new();
+        factory.register_component(&lab.runtime, "neighbour", config).unwrap();
+        factory.create("neighbour", Parameters::from(Map::new())).await.unwrap()
+    };
+    neighbour::prepare(&neighbour).await;
+    let bench = Bench::new(&lab, Arc::clone(&neighbour), pace).await;
+
+    let mut trials = Vec::new();
+    for row in rows::all(&lab) {
+        if chosen.is_empty() || chosen.iter().any(|name| row.name.contains(name.as_str())) {
+            let trial = bench.run(row).await;
+            println!("{} {}", if trial.wrong.is_empty() { "passed" } else { "FAILED" }, trial.name);
+            for wrong in &trial.wrong {
+                println!("    {wrong}");
+            }
+            trials.push(trial);
+        }
+    }
+    table::print(&trials);
+    let failed = trials.iter().filter(|trial| !trial.wrong.is_empty()).count();
+    let passed = trials.len() - failed;
+    let verdict = if failed == 0 { "ok" } else { "FAILED" };
+    println!("\ntest result: {verdict}. {passed} passed; {failed} failed; 0 ignored; 0 measured; 0 filtered out");
+    if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,92 @@
+//! Components that take memory: their own, or the host's.
+
+use serde_json::json;
+
+use super::{hostile, limits, quiet};
+use crate::attack::Operation;
+use crate::row::Row;
+
+pub(crate) fn rows() -> Vec<Row> {
+    let stat = |attack: &str, count: u64| hostile(Operation::Stat, json!({ "attack": attack, "count": count }));
+    let small = limits(json!({ "memory": "64MiB" }));
+    let large = limits(json!({ "memory": "1GiB" }));
+    vec![
+        Row::limit(
+            "grows in small steps",
+            "memory",
+            stat("grow-small", 200_000_000).with(small.clone()),
+            large.clone(),
+            "conflict: got 2000",
+        )
+        .burns(),
+        Row::limit(
+            "grows in one step",
+            "memory",
+            stat("grow-large", 200_000_000).with(small),
+            large.clone(),
+            "conflict: got 2000",
+        )
+        .burns(),
+        Row::limit(
+            "is larger than it may be from the start",
+            "memory",
+            quiet(Operation::Open).with(limits(json!({ "memory": "1MiB" }))),
+            large,
+            "opened",
+        ),
+        Row::limit(
+            "has larger tables than it may",
+            "tables",
+            quiet(Operation::Open).with(limits(json!({ "tables": 10 }))),
+            limits(json!({ "tables": 65536 })),
+            "opened",
+        ),
+        Row::limit(
+            "returns a text of 1 GiB",
+            "transfer",
+            stat("huge-text", 1 << 30).with(limits(json!({ "memory": "4GiB" }))),
+            limits(json!({ "transfer": "4GiB", "text": "4GiB" })),
+            "a file of 5 bytes, version of 1073741824",
+        )
+        .burns(),
+        Row::limit(
+            "returns a long version",
+            "text",
+            stat("huge-text", 100_000),
+            limits(json!({ "text": "1MiB" })),
+            "a file of 5 bytes, version of 100000",
+        ),
+        Row::limit(
+            "returns a long address",
+            "text",
+            hostile(Operation::RedirectUrl, json!({ "attack": "huge-text", "count": 100_000, "at": "redirect-url" })),
+            limits(json!({ "text": "1MiB" })),
+            "an address of 100000 bytes",
+        ),
+        Row::limit(
+            "lists a long path",
+            "text",
+            hostile(Operation::List, json!({ "attack": "huge-text", "count": 100_000, "at": "stream" })),
+            limits(json!({ "text": "1MiB" })),
+            "1 entries",
+        ),
+        Row::limit(
+            "asks for 300 MB of random bytes",
+            "transfer",
+            stat("huge-random", 300_000_000).with(limits(json!({ "memory": "2GiB" }))),
+            limits(json!({ "transfer": "2GiB" })),
+            "conflict: got 300000000 random bytes",
+        )
+        .sees("conflict: got 33554432 random bytes")
+        .burns(),
+        Row::limit(
+            "floods the log with 50 MB",
+            "log",
+            hostile(Operation::StatAndLog, json!({ "attack": "flood-log", "count": 50_000_000 })),
+            limits(json!({ "log": "1GiB" })),
+            "more than 1 MiB of log",
+        )
+        .sees("at most 1 MiB of log")
+        .burns(),
+    ]
+}

@@ -1,0 +1,56 @@
+//! The rows of the table.
+
+mod computing;
+mod files;
+mod handles;
+mod lies;
+mod loading;
+mod memory;
+mod network;
+mod streams;
+mod traps;
+mod uploads;
+
+use serde_json::{Value, json};
+
+use crate::attack::{Attack, Operation};
+use crate::lab::Lab;
+use crate::row::Row;
+
+/// Every row, in the order of the table.
+pub(crate) fn all(lab: &Lab) -> Vec<Row> {
+    [
+        computing::rows(),
+        memory::rows(),
+        streams::rows(),
+        lies::rows(),
+        handles::rows(lab),
+        traps::rows(),
+        uploads::rows(lab),
+        files::rows(lab),
+        network::rows(lab),
+        loading::rows(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// `hostile`, asked this, with these parameters.
+fn hostile(operation: Operation, parameters: Value) -> Attack {
+    Attack::new(operation, parameters)
+}
+
+/// `hostile` behaving.
+fn quiet(operation: Operation) -> Attack {
+    hostile(operation, json!({}))
+}
+
+fn limits(limits: Value) -> Value {
+    json!({ "limits": limits })
+}
+
+/// The granted directory, as `/data`.
+fn data(lab: &Lab, write: bool) -> Value {
+    json!({ "allow": { "directories": [{ "host": lab.inside(), "guest": "/data", "write": write }] } })
+}

@@ -1,0 +1,236 @@
+//! One row, tried.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use wharf::contract::StorageDriver;
+
+use crate::attack::{Attack, Attacker, File, Saw};
+use crate::lab::{Lab, SECRET};
+use crate::neighbour::{self, Fared};
+use crate::process::{Held, held};
+use crate::raw;
+use crate::row::{Control, Decided, Row};
+
+const MIB: u64 = 1 << 20;
+
+/// How far above its baseline the host's memory may stay.
+const MEMORY: u64 = 32 * MIB;
+
+/// How much a thousand repetitions may add.
+const LEAK: u64 = 8 * MIB;
+
+/// An attack that is over sooner is cheap enough to be repeated.
+const CHEAP: Duration = Duration::from_millis(20);
+
+/// How long things take.
+#[derive(Clone, Copy)]
+pub(crate) struct Pace {
+    /// The neighbour alone.
+    alone: Duration,
+    /// The neighbour beside the attack.
+    beside: Duration,
+    repetitions: usize,
+}
+
+impl Pace {
+    pub(crate) const SHORT: Pace =
+        Pace { alone: Duration::from_millis(400), beside: Duration::from_millis(1200), repetitions: 100 };
+    pub(crate) const LONG: Pace =
+        Pace { alone: Duration::from_secs(3), beside: Duration::from_secs(10), repetitions: 1000 };
+}
+
+/// What came of a row.
+pub(crate) struct Trial {
+    pub(crate) name: &'static str,
+    pub(crate) decided: Decided,
+    pub(crate) saw: Saw,
+    pub(crate) control: String,
+    pub(crate) alone: Fared,
+    pub(crate) beside: Fared,
+    /// Above the baseline, in bytes, afterwards.
+    pub(crate) memory: i64,
+    /// After the repetitions, above what was before; none if it is not cheap.
+    pub(crate) leaked: Option<i64>,
+    /// What is wrong; empty: it passed.
+    pub(crate) wrong: Vec<String>,
+}
+
+pub(crate) struct Bench<'a> {
+    lab: &'a Lab,
+    neighbour: Arc<dyn StorageDriver>,
+    pace: Pace,
+    baseline: Held,
+}
+
+impl<'a> Bench<'a> {
+    /// Warms up, and notes what the process holds then.
+    pub(crate) async fn new(lab: &'a Lab, neighbour: Arc<dyn StorageDriver>, pace: Pace) -> Self {
+        let quiet = Attack::new(crate::attack::Operation::Stat, serde_json::json!({}));
+        neighbour::measure(&neighbour, pace.alone).await;
+        let quiet = Attacker::new(&lab.runtime, &quiet, lab.scratch());
+        for _ in 0..20 {
+            quiet.perform().await;
+        }
+        Bench { lab, neighbour, pace, baseline: held() }
+    }
+
+    pub(crate) async fn run(&self, row: Row) -> Trial {
+        let mut wrong = Vec::new();
+        self.lab.tidy();
+        let forbidden = self.lab.forbidden.connections();
+
+        // Three times at most: the machine may have had other things to do.
+        let mut tries = 0;
+        let (saw, alone, beside) = loop {
+            tries += 1;
+            let alone = neighbour::measure(&self.neighbour, self.pace.alone).await;
+            let (saw, beside) = self.beside(&row).await;
+            let slow = too_slow(row.burns, &alone, &beside);
+            if slow.is_none() || tries == 3 {
+                wrong.extend(slow);
+                break (saw, alone, beside);
+            }
+        };
+        if beside.lost > 0 {
+            wrong.push(format!("the neighbour lost {} answers", beside.lost));
+        }
+        if !saw.told.starts_with(&row.sees) {
+            wrong.push(format!("the caller saw {:?} instead of {:?}", saw.told, row.sees));
+        }
+        if let Some(Err(error)) = saw.afterwards.as_ref().filter(|_| row.serves) {
+            wrong.push(format!("the driver does not serve afterwards: {error}"));
+        }
+        wrong.extend(self.lab.touched());
+        if self.lab.forbidden.connections() > forbidden {
+            wrong.push("a server that was not granted was connected to".to_owned());
+        }
+        if saw.told.contains(SECRET) {
+            wrong.push("the secret came out".to_owned());
+        }
+
+        let leaked = if saw.after < CHEAP { Some(self.repeat(&row, &mut wrong).await) } else { None };
+        let memory = self.settle(&mut wrong).await;
+        if memory > MEMORY as i64 {
+            wrong.push(format!("memory stays {} MiB above the baseline", memory / MIB as i64));
+        }
+        let control = self.control(&row, &mut wrong).await;
+        self.lab.tidy();
+        // What the control did must be over before the next row's baseline.
+        self.settle(&mut wrong).await;
+        Trial { name: row.name, decided: row.decided, saw, control, alone, beside, memory, leaked, wrong }
+    }
+
+    /// Attacks again and again while the neighbour is measured. Returns what the first caller saw.
+    async fn beside(&self, row: &Row) -> (Saw, Fared) {
+        let until = Instant::now() + self.pace.beside;
+        let attacking = async {
+            let attacker = Attacker::new(&self.lab.runtime, &row.attack, self.lab.scratch());
+            let first = attacker.perform().await;
+            while Instant::now() < until {
+                // One that burns does not rest; the others are not to become burners by being repeated.
+                if !row.burns {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                let left = until.saturating_duration_since(Instant::now());
+                attacker.perform_within(left + Duration::from_millis(1)).await;
+            }
+            first
+        };
+        tokio::join!(attacking, neighbour::measure(&self.neighbour, self.pace.beside))
+    }
+
+    /// Repeats the attack, and returns how much more memory is held then.
+    async fn repeat(&self, row: &Row, wrong: &mut Vec<String>) -> i64 {
+        let attacker = Attacker::new(&self.lab.runtime, &row.attack, self.lab.scratch());
+        for _ in 0..self.pace.repetitions / 10 {
+            attacker.perform().await;
+        }
+        self.idle().await;
+        let before = held();
+        for _ in 0..self.pace.repetitions {
+            attacker.perform().await;
+        }
+        self.idle().await;
+        let after = held();
+        let leaked = after.memory as i64 - before.memory as i64;
+        if leaked > LEAK as i64 {
+            wrong.push(format!("{} repetitions added {} KiB", self.pace.repetitions, leaked / 1024));
+        }
+        // Connections that the servers keep for a while are theirs.
+        if after.files > before.files + 8 {
+            wrong.push(format!("{} files were open before, {} after", before.files, after.files));
+        }
+        leaked
+    }
+
+    /// Waits until only the neighbour is open. False if it never is.
+    async fn idle(&self) -> bool {
+        for _ in 0..300 {
+            if self.lab.runtime.drivers().len() == 1 && self.lab.runtime.instances() == 1 {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        false
+    }
+
+    /// Waits until the attackers are gone and memory is back; returns how far above the baseline it is.
+    async fn settle(&self, wrong: &mut Vec<String>) -> i64 {
+        if !self.idle().await {
+            wrong.push(format!("{} instances are still there", self.lab.runtime.instances() - 1));
+        }
+        for _ in 0..50 {
+            if self.above() <= MEMORY as i64 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.above()
+    }
+
+    fn above(&self) -> i64 {
+        held().memory as i64 - self.baseline.memory as i64
+    }
+
+    async fn control(&self, row: &Row, wrong: &mut Vec<String>) -> String {
+        self.lab.tidy();
+        let of = async |attack| Attacker::new(&self.lab.runtime, attack, self.lab.scratch()).perform().await.told;
+        let (what, told, expected) = match &row.control {
+            Control::Off(attack, harm) => ("off", of(attack).await, harm),
+            Control::Twin(twin, works) => ("twin", of(twin).await, works),
+            Control::Raw(question, harm) => {
+                let file = match &row.attack.file {
+                    File::Ours(name) => wharf_conformance::components::component(name).unwrap(),
+                    File::Bytes(_) => self.lab.scratch().join("attacker.wasm"),
+                };
+                let told = match raw::ask(&file, &row.attack.parameters, *question).await {
+                    Ok(told) => told,
+                    Err(error) => format!("{error:#}"),
+                };
+                ("unchecked", told, harm)
+            }
+        };
+        if !told.starts_with(expected.as_str()) {
+            wrong.push(format!("the control ({what}) saw {told:?} instead of {expected:?}"));
+        }
+        format!("{what}: {}", told.chars().take(60).collect::<String>().escape_debug())
+    }
+}
+
+/// Tells how the neighbour was too slow; none if it was quick enough.
+fn too_slow(burns: bool, alone: &Fared, beside: &Fared) -> Option<String> {
+    let ms = |time: Duration| time.as_secs_f64() * 1000.0;
+    let limit =
+        if burns { alone.p99 + Duration::from_millis(5) } else { (2 * alone.p99).max(Duration::from_millis(1)) };
+    if beside.p99 > limit {
+        return Some(format!(
+            "the neighbour's p99 was {:.2} ms, alone {:.2} ms, and may be {:.2} ms",
+            ms(beside.p99),
+            ms(alone.p99),
+            ms(limit)
+        ));
+    }
+    let ratio = beside.rate / alone.rate;
+    (burns && ratio < 0.4).then(|| format!("the neighbour had {ratio:.2} of its throughput, and must have 0.4"))
+}
