@@ -27,6 +27,9 @@ mod counters;
 mod driver;
 mod engine;
 mod files;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod grants;
 mod http;
 mod limits;
