@@ -4,7 +4,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// What one opened driver may use up, and how long it may take. Sizes are written as `256MiB`, times as `60s`.
 ///
@@ -46,6 +46,7 @@ pub struct Limits {
     #[serde(with = "humantime_serde")]
     pub cpu: Duration,
     /// How much linear memory each instance may have, all its memories together. At most 4 GiB each. Default 256 MiB.
+    #[serde(serialize_with = "exact")]
     pub memory: ByteSize,
     /// How many elements the tables of each instance may have, all together: one for each function that is called
     /// through a pointer. At most 65,536 in one table. Default 65,536.
@@ -58,12 +59,15 @@ pub struct Limits {
     pub files: u32,
     /// How many bytes one call may hand over outside of streams: contents, lists, names. `get-content` needs 16 MiB.
     /// Default 32 MiB.
+    #[serde(serialize_with = "exact")]
     pub transfer: ByteSize,
     /// How long one text from the component may be: a path, a version, an address. Default 16 KiB. An error's message is
     /// cut at 4 KiB.
+    #[serde(serialize_with = "exact")]
     pub text: ByteSize,
     /// How much all instances of the driver may write to the log in a minute, in bytes. What is more is dropped, and
     /// the log says so. Default 1 MiB.
+    #[serde(serialize_with = "exact")]
     pub log: ByteSize,
     /// How many streams of bytes and listings of the driver may be open at a time. Default 1,024.
     pub readers: NonZeroU32,
@@ -79,6 +83,11 @@ pub struct Limits {
     pub queue: NonZeroUsize,
     /// How many deaths within a minute put the driver into quarantine for a minute. Default 5.
     pub deaths: NonZeroU32,
+}
+
+/// A size as its number of bytes: its own text is rounded to a tenth of a unit, and reads as another size.
+fn exact<S: Serializer>(size: &ByteSize, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(size.as_u64())
 }
 
 /// Five deaths within this time are too many; a quarantine lasts as long.
@@ -135,5 +144,18 @@ impl Default for Limits {
             queue: QUEUE,
             deaths: DEATHS,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn limits_that_are_written_read_as_the_same() {
+        let limits = Limits { memory: ByteSize::b(1_234_567), ..Limits::default() };
+        let written = serde_json::to_string(&limits).unwrap();
+        assert_eq!(serde_json::from_str::<Limits>(&written).unwrap(), limits, "{written}");
     }
 }
