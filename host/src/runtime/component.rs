@@ -10,6 +10,7 @@ use wasmtime::component::types::ComponentItem;
 use super::bindings::StorageDriverComponentPre;
 use super::bindings::exports::wharf::storage::driver as wit;
 use super::ceiling::{Stretch, limit_behind};
+use super::convert::printable;
 use super::engine::Runtime;
 use super::log::LogBudget;
 use super::state::{Sandbox, State};
@@ -153,7 +154,8 @@ impl Component {
     /// [`ErrorKind::Other`], in words that name the cause: not WebAssembly, a core module, damaged, another world,
     /// another version of the contract, an import that is refused, a trap in `describe`.
     pub async fn load_bytes(runtime: &Runtime, bytes: Vec<u8>, origin: &str) -> Result<Self> {
-        let refuse = |why: String| Error::new(ErrorKind::Other, format!("{origin} {why}"));
+        // Reasons quote names that the component chose.
+        let refuse = |why: String| Error::new(ErrorKind::Other, format!("{origin} {}", printable(why)));
         check_header(&bytes).map_err(refuse)?;
         let sha256 = sha256_hex(&bytes);
 

@@ -8,7 +8,7 @@ use crate::contract::{
     Capabilities, Cursor, Entry, Error, ErrorKind, FileInfo, Position, RedirectRequest, Result, StoragePath,
 };
 
-/// The longest error message that is taken from a component, in bytes: it ends up in logs and answers.
+/// The longest error message that is taken from a component, in bytes.
 const MESSAGE: usize = 4 * 1024;
 
 /// An error that a component returned.
@@ -30,8 +30,12 @@ pub(super) fn error(error: wit::Error, offset: u64) -> Error {
         Wit::Corrupt => ErrorKind::Corrupt,
         Wit::Other => ErrorKind::Other,
     };
-    let mut message = error.message;
-    // It ends up on terminals and in logs, where a component must not be able to move the cursor or forge a line.
+    Error::new(kind, printable(error.message))
+}
+
+/// The words of a component, or about one, as they may be shown: they end up on terminals and in logs, where a component
+/// must not be able to move the cursor, forge a line, or drown the others.
+pub(super) fn printable(mut message: String) -> String {
     if message.contains(char::is_control) {
         message = message.replace(char::is_control, " ");
     }
@@ -39,7 +43,7 @@ pub(super) fn error(error: wit::Error, offset: u64) -> Error {
         message.truncate(message.floor_char_boundary(MESSAGE));
         message.push_str("...");
     }
-    Error::new(kind, message)
+    message
 }
 
 /// What a driver promises.
