@@ -29,6 +29,7 @@ pub fn run(data: &[u8]) {
             let message = error.message();
             assert!(message.len() > "fuzz ".len(), "{message:?}");
             assert!(!message.contains(char::is_control), "{message:?}");
+            assert!(message.len() <= "fuzz ".len() + 4 * 1024 + "...".len(), "a message of {} bytes", message.len());
         }
     }
 }
