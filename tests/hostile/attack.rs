@@ -83,11 +83,6 @@ impl Attack {
         self.file = file;
         self
     }
-
-    pub(crate) fn patient(mut self, patience: Duration) -> Self {
-        self.patience = patience;
-        self
-    }
 }
 
 /// Puts one JSON object over another.

@@ -25,6 +25,7 @@ mod trial;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Map;
 use wharf::factory::{Factory, Parameters};
@@ -34,6 +35,10 @@ use wharf_conformance::components::component;
 use lab::{Lab, SECRET, VARIABLE};
 use trial::{Bench, Pace};
 
+/// The program's: what is freed goes back to the system, so that the process's size tells what is held.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     #[allow(unsafe_code, reason = "no other thread runs yet")]
     // SAFETY: the executor, and so every other thread, is started below.
@@ -41,7 +46,11 @@ fn main() -> ExitCode {
         std::env::set_var(VARIABLE, SECRET);
     }
     logged::install();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        // Its threads for files hold memory as long as they live.
+        .thread_keep_alive(Duration::from_secs(1))
+        .build().unwrap();
     runtime.block_on(run())
 }
 

@@ -1,5 +1,7 @@
 //! A row of the table: an attack, what its caller must see, who decides that, and the proof that it proves something.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::attack::Attack;
@@ -14,8 +16,6 @@ pub(crate) struct Row {
     pub(crate) control: Control,
     /// Whether it burns a processor, and so may cost its neighbours time.
     pub(crate) burns: bool,
-    /// Whether the driver must serve afterwards.
-    pub(crate) serves: bool,
 }
 
 /// Who decides what the caller sees.
@@ -43,7 +43,7 @@ pub(crate) enum Control {
 
 impl Row {
     fn new(name: &'static str, attack: Attack, sees: &str, decided: Decided, control: Control) -> Self {
-        Row { name, attack, sees: sees.to_owned(), decided, control, burns: false, serves: true }
+        Row { name, attack, sees: sees.to_owned(), decided, control, burns: false }
     }
 
     /// A limit decides: with `off` in the configuration, the caller sees `harm`.
@@ -71,6 +71,14 @@ impl Row {
     /// It burns a processor.
     pub(crate) fn burns(mut self) -> Self {
         self.burns = true;
+        self
+    }
+
+    /// The control is watched for a while, in which it brings nothing.
+    pub(crate) fn watched(mut self, time: Duration) -> Self {
+        if let Control::Off(attack, _) = &mut self.control {
+            attack.patience = time;
+        }
         self
     }
 

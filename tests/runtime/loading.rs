@@ -4,7 +4,7 @@ use std::fs;
 
 use wharf::contract::{ErrorKind, StoragePath};
 use wharf::factory::{DriversConfig, Factory, Origin, Parameters};
-use wharf::runtime::{Access, CONTRACT_VERSION, Component, ComponentConfig, DirectoryGrant, Instances};
+use wharf::runtime::{Access, CONTRACT_VERSION, Component, ComponentConfig, DirectoryGrant, Instances, Limits};
 use wharf_conformance::components::component;
 
 use super::support::runtime;
@@ -53,9 +53,10 @@ async fn asking_for_a_refused_file_by_its_name_says_why() {
 #[tokio::test]
 async fn a_file_that_is_not_the_pinned_one_is_not_loaded() {
     let file = component("inmemory").unwrap();
-    let right = Component::load_file(runtime(), &file, None).await.unwrap().sha256().to_owned();
-    assert!(Component::load_file(runtime(), &file, Some(&right.to_uppercase())).await.is_ok());
-    let error = Component::load_file(runtime(), &file, Some(&"0".repeat(64))).await.unwrap_err();
+    let limits = Limits::default();
+    let right = Component::load_file(runtime(), &file, None, &limits).await.unwrap().sha256().to_owned();
+    assert!(Component::load_file(runtime(), &file, Some(&right.to_uppercase()), &limits).await.is_ok());
+    let error = Component::load_file(runtime(), &file, Some(&"0".repeat(64)), &limits).await.unwrap_err();
     assert!(error.to_string().contains(&right) && error.to_string().contains("sha256:"), "{error}");
 }
 
@@ -94,7 +95,8 @@ async fn every_component_of_the_project_speaks_the_contract_and_imports_nothing_
         ("inmemory", Instances::One),
         ("whole-driver", Instances::One),
     ] {
-        let loaded = Component::load_file(runtime(), &component(name).unwrap(), None).await.unwrap();
+        let loaded =
+            Component::load_file(runtime(), &component(name).unwrap(), None, &Limits::default()).await.unwrap();
         assert_eq!(loaded.contract_version(), CONTRACT_VERSION, "{name}");
         assert_eq!((loaded.description().name.as_str(), loaded.description().instances), (name, instances));
         for import in loaded.imports() {

@@ -123,6 +123,10 @@ impl StorageDriver for HostileHttp {
         if path == "/" {
             return Ok(FileInfo::directory(path));
         }
+        // What is asked to see whether the driver serves goes nowhere.
+        if path == "/quiet" {
+            return Ok(FileInfo::file(path, 5));
+        }
         let response = Request::head(&self.url(path))?.send().await?;
         if !response.is_success() {
             return Err(response.error(path));

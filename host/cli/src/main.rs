@@ -28,6 +28,10 @@ use config::{Config, Given};
 use grant::Grant;
 use open::{Settings, Store};
 
+/// What is freed goes back to the system: glibc would keep what one component made the host allocate once.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Storage drivers for container registries.
 #[derive(Parser, Debug)]
 #[command(version, about = "Storage drivers for container registries: native, or WebAssembly components")]

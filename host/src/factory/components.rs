@@ -60,7 +60,7 @@ impl Source {
 
     async fn component(&self) -> Result<&Component> {
         let pin = self.config.sha256.as_deref();
-        self.loaded.get_or_try_init(|| Component::load_file(&self.runtime, &self.file, pin)).await
+        self.loaded.get_or_try_init(|| Component::load_file(&self.runtime, &self.file, pin, &self.config.limits)).await
     }
 
     pub(super) async fn open(&self, name: &str, parameters: Parameters) -> Result<Arc<dyn StorageDriver>> {

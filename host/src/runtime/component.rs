@@ -115,7 +115,7 @@ impl Component {
     ///
     /// As [`load_bytes`](Component::load_bytes); also if the file cannot be read, is larger than 256 MiB, or is not the
     /// one that was pinned.
-    pub async fn load_file(runtime: &Runtime, file: &Path, sha256: Option<&str>) -> Result<Self> {
+    pub async fn load_file(runtime: &Runtime, file: &Path, sha256: Option<&str>, limits: &Limits) -> Result<Self> {
         let origin = file.display().to_string();
         let path = file.to_owned();
         let read = tokio::task::spawn_blocking(move || {
@@ -140,10 +140,10 @@ impl Component {
                 return Err(Error::new(ErrorKind::Other, message));
             }
         }
-        Self::load_bytes(runtime, bytes, &origin).await
+        Self::load_bytes(runtime, bytes, &origin, limits).await
     }
 
-    /// Checks a component, compiles it, and asks it what it is. `origin` names it in errors.
+    /// Checks a component, compiles it, and asks it what it is, within `limits`. `origin` names it in errors.
     ///
     /// Nothing of it runs before it is known to be a component that exports the contract in a version that this host
     /// speaks, and to import nothing that does not exist here. Compiling takes about a tenth of a second for 400 KB, off
@@ -153,7 +153,7 @@ impl Component {
     ///
     /// [`ErrorKind::Other`], in words that name the cause: not WebAssembly, a core module, damaged, another world,
     /// another version of the contract, an import that is refused, a trap in `describe`.
-    pub async fn load_bytes(runtime: &Runtime, bytes: Vec<u8>, origin: &str) -> Result<Self> {
+    pub async fn load_bytes(runtime: &Runtime, bytes: Vec<u8>, origin: &str, limits: &Limits) -> Result<Self> {
         // Reasons quote names that the component chose.
         let refuse = |why: String| Error::new(ErrorKind::Other, format!("{origin} {}", printable(why)));
         check_header(&bytes).map_err(refuse)?;
@@ -189,7 +189,7 @@ impl Component {
                 one_line(&error)
             ))
         })?;
-        let description = describe(runtime, &pre).await.map_err(|error| {
+        let description = describe(runtime, &pre, limits).await.map_err(|error| {
             Error::new(error.kind().clone(), format!("{origin} does not say what it is: {}", error.message()))
         })?;
         let inner =
@@ -298,13 +298,12 @@ fn check_import(import: &Import) -> std::result::Result<(), String> {
 }
 
 /// Asks an instance without any grant what it is.
-async fn describe(runtime: &Runtime, pre: &StorageDriverComponentPre<State>) -> Result<Description> {
-    let limits = Limits::default();
+async fn describe(runtime: &Runtime, pre: &StorageDriverComponentPre<State>, limits: &Limits) -> Result<Description> {
     let (grants, log) = (Grants::default(), LogBudget::new("describe".into(), limits.log.as_u64()));
     let sandbox = Sandbox {
         engine: &runtime.engine,
         grants: &grants,
-        limits: &limits,
+        limits,
         counters: &runtime.counters,
         log: &log,
         http: None,

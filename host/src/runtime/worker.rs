@@ -429,7 +429,8 @@ async fn run(
 fn describe_trap(error: &wasmtime::Error) -> String {
     match error.downcast_ref::<wasmtime::Trap>() {
         Some(trap) => format!("it trapped: {trap}"),
-        None => format!("{}", error.root_cause()),
+        // It may quote names that the component chose.
+        None => convert::printable(format!("{}", error.root_cause())),
     }
 }
 

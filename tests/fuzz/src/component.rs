@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use wharf::runtime::{Component, Runtime, RuntimeConfig};
+use wharf::runtime::{Component, Limits, Runtime, RuntimeConfig};
 
 /// More than twice what `describe` may take.
 const LONGEST: Duration = Duration::from_secs(20);
@@ -16,7 +16,8 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new(RuntimeConfig:
 
 /// Loads the bytes.
 pub fn run(data: &[u8]) {
-    let loading = Component::load_bytes(&RUNTIME, data.to_vec(), "fuzz");
+    let limits = Limits::default();
+    let loading = Component::load_bytes(&RUNTIME, data.to_vec(), "fuzz", &limits);
     let loaded = EXECUTOR.block_on(async { tokio::time::timeout(LONGEST, loading).await });
     match loaded.expect("it is loaded or refused within the time") {
         Ok(component) => {

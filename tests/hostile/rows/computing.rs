@@ -17,11 +17,7 @@ fn timed(name: &'static str, limit: &'static str, attack: Attack) -> Row {
     let mut on = json!({});
     on[limit] = "300ms".into();
     let off = json!({ "open": "2s", "operation": "2s", "stream_idle": "2s", "cpu": "1h" });
-    let mut row = Row::limit(name, limit, attack.with(limits(on)), limits(off), "nothing within");
-    if let crate::row::Control::Off(control, _) = &mut row.control {
-        *control = control.clone().patient(WATCHED);
-    }
-    row
+    Row::limit(name, limit, attack.with(limits(on)), limits(off), "nothing within").watched(WATCHED)
 }
 
 fn strikes(attack: &str, at: &str) -> Value {

@@ -7,24 +7,22 @@ use serde_json::json;
 use super::{data, hostile, limits, quiet};
 use crate::attack::Operation;
 use crate::lab::Lab;
-use crate::row::{Control, Row};
+use crate::row::Row;
 
 pub(crate) fn rows(lab: &Lab) -> Vec<Row> {
     let stat = |attack: &str, count: u64| hostile(Operation::Stat, json!({ "attack": attack, "count": count }));
     let many = limits(json!({ "handles": 10_000_000 }));
     let read =
         hostile(Operation::Stat, json!({ "attack": "read-file", "target": "/data/file" })).with(data(lab, false));
-    let mut files = Row::limit(
+    let files = Row::limit(
         "opens 10,000 descriptors and keeps them",
         "files",
         stat("leak-files", 10_000).with(data(lab, false)),
         limits(json!({ "files": 20_000 })),
         "nothing within",
     )
+    .watched(Duration::from_secs(3))
     .burns();
-    if let Control::Off(control, _) = &mut files.control {
-        *control = control.clone().patient(Duration::from_secs(5));
-    }
     vec![
         Row::limit(
             "leaks 100,000 streams",

@@ -1,6 +1,7 @@
 //! Files that are no good component, or not what they say.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 use wharf_conformance::components::component;
@@ -74,7 +75,21 @@ pub(crate) fn rows() -> Vec<Row> {
             Question::Describe,
             "\u{1b}[2J../../x 1",
         ),
-        wasmtime("takes 1 GiB in describe", describes("GROW.."), "limit-exceeded (memory)"),
-        wasmtime("spins in describe", describes("SPIN.."), "limit-exceeded (").burns(),
+        Row::limit(
+            "takes 1 GiB in describe",
+            "memory",
+            describes("GROW.."),
+            json!({ "limits": { "memory": "2GiB" } }),
+            "opened",
+        ),
+        Row::limit(
+            "spins in describe",
+            "open",
+            describes("SPIN..").with(json!({ "limits": { "open": "300ms" } })),
+            json!({ "limits": { "open": "1500ms", "cpu": "1h" } }),
+            "nothing within",
+        )
+        .watched(Duration::from_secs(1))
+        .burns(),
     ]
 }
