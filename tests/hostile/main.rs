@@ -50,7 +50,8 @@ fn main() -> ExitCode {
         .enable_all()
         // Its threads for files hold memory as long as they live.
         .thread_keep_alive(Duration::from_secs(1))
-        .build().unwrap();
+        .build()
+        .unwrap();
     runtime.block_on(run())
 }
 

@@ -1,7 +1,10 @@
-//! Memory is bounded: 16 uploads at once, and one download, by the process's peak above its idle size.
+//! Memory is bounded: 16 uploads at once, and one download, by the process's peak above its idle size; and a thousand
+//! drivers that are idle.
 //!
 //! A program of its own, since what other tests hold would be counted. With `--long` the uploads are of 256 MiB each, and
 //! one more of 5 GiB follows.
+
+mod idle;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -72,7 +75,7 @@ async fn measure(rounds: &[(usize, u64)]) -> Result<bool> {
             driver.delete(&StoragePath::parse("/uploads")?).await?;
         }
     }
-    Ok(good)
+    Ok(good & idle::measure(&runtime, root.path()).await?)
 }
 
 async fn uploads(driver: &Arc<dyn StorageDriver>, count: usize, size: u64) -> Result<()> {

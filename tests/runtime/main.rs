@@ -10,4 +10,5 @@ mod lies;
 mod limits;
 mod loading;
 mod passing;
+mod recovery;
 mod support;

@@ -1,6 +1,6 @@
 //! Opening components for the tests.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
@@ -15,8 +15,11 @@ use wharf_conformance::components::{component, with_filesystem};
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(new_runtime);
 
 pub(crate) fn new_runtime() -> Runtime {
-    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
-    Runtime::new(RuntimeConfig { cache: Some(cache), ..RuntimeConfig::default() }).unwrap()
+    Runtime::new(RuntimeConfig { cache: Some(cache()), ..RuntimeConfig::default() }).unwrap()
+}
+
+pub(crate) fn cache() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled")
 }
 
 pub(crate) fn runtime() -> &'static Runtime {

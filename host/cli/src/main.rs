@@ -114,6 +114,7 @@ fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let ansi = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(ansi).with_env_filter(filter).init();
+    raise_open_files();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -130,6 +131,16 @@ fn main() -> ExitCode {
     // A read of standard input cannot be taken back: without a limit, an interrupted `put -` would wait for its line.
     runtime.shutdown_timeout(LAST_WORK);
     code
+}
+
+/// Lets this process open as many files as the system allows it: each file that a component holds is one of its own, and
+/// the usual 1,024 are for programs that use `select`. Where it cannot, it stays as it is.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
 }
 
 async fn run(cli: &Cli) -> Result<()> {

@@ -36,12 +36,12 @@ pub(super) fn error(error: wit::Error, offset: u64) -> Error {
 /// The words of a component, or about one, as they may be shown: they end up on terminals and in logs, where a component
 /// must not be able to move the cursor, forge a line, or drown the others.
 pub(super) fn printable(mut message: String) -> String {
+    if message.len() > MESSAGE {
+        // A copy: cut in place, it would go on holding the memory of the whole.
+        message = format!("{}...", &message[..message.floor_char_boundary(MESSAGE)]);
+    }
     if message.contains(char::is_control) {
         message = message.replace(char::is_control, " ");
-    }
-    if message.len() > MESSAGE {
-        message.truncate(message.floor_char_boundary(MESSAGE));
-        message.push_str("...");
     }
     message
 }

@@ -49,7 +49,7 @@ pub(crate) fn rows() -> Vec<Row> {
         wasmtime("is cut after its header", cut(8 + 5), "other:"),
         wasmtime("is cut in the middle", cut(whole.len() / 2), "other:"),
         wasmtime("is cut before its last byte", cut(whole.len() - 1), "other:"),
-        wasmtime("is corrupt", bytes(corrupt), "other:"),
+        wasmtime("is corrupt", bytes(corrupt), "other:").burns(),
         wasmtime(
             "speaks another version of the contract",
             opens(patched("wharf:storage/driver@0.1.0", "wharf:storage/driver@0.9.0")),

@@ -24,6 +24,9 @@ pub(crate) fn run(long: bool) -> Result<()> {
     stages.run("suite", tests, &mut with_long(workspace(&["--test", "suite"]), long));
     stages.run("suite's teeth", tests, &mut workspace(&["--test", "teeth"]));
     stages.run("runtime", tests, &mut workspace(&["--test", "runtime"]));
+    stages.run("http", tests, &mut workspace(&["--test", "http"]));
+    stages.run("corpora", tests, &mut workspace(&["--test", "corpora"]));
+    stages.run("hostile", tests, &mut with_long(workspace(&["--test", "hostile"]), long));
     stages.run("durable", tests, &mut workspace(&["--test", "durable"]));
     stages.run("crash", tests, &mut workspace(&["--test", "crash"]));
     stages.run("memory", Purpose::Work, &mut with_long(workspace(&["--test", "memory"]), long));
