@@ -40,10 +40,7 @@ pub(crate) async fn symbolic_link(target: &str, link: &str) -> Result<String, Er
         directory.symlink_at(target.to_owned(), link.to_owned()).await.map_err(denied)?;
     }
     let flags = PathFlags::SYMLINK_FOLLOW;
-    directory
-        .open_at(flags, link.to_owned(), OpenFlags::empty(), DescriptorFlags::READ)
-        .await
-        .map_err(denied)?;
+    directory.open_at(flags, link.to_owned(), OpenFlags::empty(), DescriptorFlags::READ).await.map_err(denied)?;
     fs::read_to_string(format!("{DATA}/{link}")).map_err(explain)
 }
 
@@ -76,11 +73,8 @@ pub(crate) fn look_up(name: &str) -> Result<String, Error> {
 /// Opens the file of an upload, at its end; none without a directory.
 pub(crate) fn upload(path: &str, append: bool) -> Result<(Option<fs::File>, u64), io::Error> {
     let Ok(true) = fs::exists(DATA) else { return Ok((None, 0)) };
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create(!append)
-        .truncate(!append)
-        .open(format!("{DATA}{path}"))?;
+    let mut file =
+        fs::OpenOptions::new().write(true).create(!append).truncate(!append).open(format!("{DATA}{path}"))?;
     let size = file.seek(io::SeekFrom::End(0))?;
     Ok((Some(file), size))
 }

@@ -18,10 +18,7 @@ pub(crate) async fn leak_files(count: u64) -> String {
     let Some((directory, _)) = preopens::get_directories().pop() else { return "no directory".to_owned() };
     let mut kept = Vec::new();
     for number in 0..count {
-        match directory
-            .open_at(PathFlags::empty(), ".".to_owned(), OpenFlags::DIRECTORY, DescriptorFlags::READ)
-            .await
-        {
+        match directory.open_at(PathFlags::empty(), ".".to_owned(), OpenFlags::DIRECTORY, DescriptorFlags::READ).await {
             Ok(opened) => kept.push(opened),
             Err(error) => return format!("{number} descriptors, then {error:?}"),
         }

@@ -114,12 +114,7 @@ impl GuestStorageDriver for Driver {
         self.strike(Place::PutContent, &path).await
     }
 
-    async fn reader(
-        &self,
-        path: String,
-        _: u64,
-        _: Option<u64>,
-    ) -> Outcome<(FileInfo, StreamReader<u8>, Ended)> {
+    async fn reader(&self, path: String, _: u64, _: Option<u64>) -> Outcome<(FileInfo, StreamReader<u8>, Ended)> {
         self.strike(Place::Reader, &path).await?;
         if path == ATTACK {
             return Ok(streams::reader(&self.parameters, &path));
@@ -131,7 +126,10 @@ impl GuestStorageDriver for Driver {
         self.strike(Place::Writer, &path).await?;
         let (file, size) = files::upload(&path, append).map_err(files::explain)?;
         // What is continued goes on without an attack.
-        let parameters = Parameters { attack: if append { Attack::None } else { self.parameters.attack }, ..self.parameters.clone() };
+        let parameters = Parameters {
+            attack: if append { Attack::None } else { self.parameters.attack },
+            ..self.parameters.clone()
+        };
         let upload = Upload { parameters, file: RefCell::new(file), size: Cell::new(size) };
         Ok((FileWriter::new(upload), size))
     }

@@ -190,7 +190,8 @@ impl Component {
             ))
         })?;
         let description = describe(runtime, &pre, limits).await.map_err(|error| {
-            Error::new(error.kind().clone(), format!("{origin} does not say what it is: {}", error.message()))
+            let why = printable(error.message().to_owned());
+            Error::new(error.kind().clone(), format!("{origin} does not say what it is: {why}"))
         })?;
         let inner =
             Inner { runtime: runtime.clone(), pre, description, imports, contract, sha256, origin: origin.to_owned() };

@@ -47,11 +47,14 @@ type NewRequest = (
     Option<Resource<MaybeMutable<RequestOptions>>>,
 );
 
+/// A request, and how its sending ended.
+type MadeRequest = (Resource<Request>, FutureReader<Result<(), ErrorCode>>);
+
 /// A request; one whose body is an upload's takes the chunks from the upload itself.
 fn new_request(
     mut store: StoreContextMut<'_, State>,
     (headers, contents, mut trailers, options): NewRequest,
-) -> wasmtime::Result<((Resource<Request>, FutureReader<Result<(), ErrorCode>>),)> {
+) -> wasmtime::Result<(MadeRequest,)> {
     let contents = match contents.map(|contents| contents.try_into::<ChunkProducer>(&mut store)) {
         Some(Ok(producer)) => {
             let chunks = PassedThrough::new(producer, Arc::clone(&store.data().counters));
