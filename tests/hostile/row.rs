@@ -37,6 +37,8 @@ pub(crate) enum Control {
     Off(Attack, String),
     /// The same component on a host that checks nothing does the harm: this is what its caller sees.
     Raw(raw::Question, String),
+    /// This address, which the check keeps from the system's resolver, leads it to loopback.
+    Resolves(String),
     /// A component that is alike and harmless works.
     Twin(Attack, String),
 }
@@ -61,6 +63,11 @@ impl Row {
     /// A check of the host's decides: a host without it is told `harm`.
     pub(crate) fn check(name: &'static str, attack: Attack, sees: &str, asked: raw::Question, harm: &str) -> Self {
         Self::new(name, attack, sees, Decided::Check, Control::Raw(asked, harm.to_owned()))
+    }
+
+    /// The check of an address's notation decides: the system's resolver would take it.
+    pub(crate) fn notation(name: &'static str, attack: Attack, sees: &str, address: String) -> Self {
+        Self::new(name, attack, sees, Decided::Check, Control::Resolves(address))
     }
 
     /// wasmtime decides: the `twin` works.

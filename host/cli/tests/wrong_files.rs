@@ -97,15 +97,25 @@ fn an_import_that_does_not_exist() {
 
 #[test]
 fn outgoing_http_which_is_not_granted() {
+    let file = component("hostile-http").unwrap();
+    let error = fail(&["inspect", text(&file)]);
+    assert!(error.contains("imports wasi:http/") && error.contains("allow: { http: [\"HOST:PORT\"] }"), "{error}");
+    assert!(error.contains("--grant http:HOST:PORT"), "{error}");
+    let shown = succeed(&["inspect", text(&file), "--grant", "http:*.example.com:443"]);
+    assert!(shown.contains("HTTP to *.example.com:443"), "{shown}");
+    let error = fail(&["inspect", text(&file), "--grant", "http:example.com"]);
+    assert!(error.contains("HOST:PORT"), "{error}");
+}
+
+#[test]
+fn outgoing_http_of_another_version() {
     let sentence = refused_wat(
         r#"(component
             (import "wasi:http/outgoing-handler@0.2.6" (instance))
             (instance $i) (export "wharf:storage/driver@0.1.0" (instance $i)))"#,
     );
-    assert!(sentence.contains("imports wasi:http/outgoing-handler@0.2.6"), "{sentence}");
-    assert!(sentence.contains("allow: { http:"), "it names the line that would grant it: {sentence}");
-    let error = fail(&["inspect", text(&component("inmemory").unwrap()), "--grant", "http:example.com:443"]);
-    assert!(error.contains("cannot grant outgoing HTTP yet"), "{error}");
+    assert!(sentence.contains("imports wasi:http/outgoing-handler@0.2.6, which this host does not have"), "{sentence}");
+    assert!(sentence.contains("wasi:http/client@0.3.0"), "it names what there is: {sentence}");
 }
 
 #[test]

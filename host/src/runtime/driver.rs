@@ -12,11 +12,12 @@ use super::bindings::exports::wharf::storage::driver as wit;
 use super::component::{Access, Component};
 use super::config::ComponentConfig;
 use super::convert;
+use super::death::Effect;
 use super::http::HttpClient;
 use super::log::LogBudget;
 use super::pool::Pool;
 use super::reading::{take_body, take_listing};
-use super::worker::{Effect, Spec};
+use super::worker::Spec;
 use super::writer::GuestWriter;
 use crate::contract::{
     ByteRange, Capabilities, Cursor, EntryStream, Error, ErrorKind, FileInfo, FileWriter, MAX_CONTENT, Operation,

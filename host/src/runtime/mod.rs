@@ -13,8 +13,8 @@
 //! ```
 //!
 //! What bounds what: a call by `limits.operation`, measured on the caller's side; a stream by back-pressure and
-//! `limits.stream_idle`; an instance's memory by `limits.memory`; its CPU in one stretch by the tick, which gives the
-//! other tasks their turn. A trap, a call that breaks the component model's rules, or a limit that ran out ends the
+//! `limits.stream_idle`; what an instance grows to and how long it computes in one stretch by `ceiling`; the tick gives the
+//! other tasks their turn meanwhile. Outgoing requests are decided on in `http`. A trap, a call that breaks the component model's rules, or a limit that ran out ends the
 //! instance and everything in it, and nothing else.
 
 #[allow(missing_docs, reason = "generated")]
@@ -24,6 +24,7 @@ mod component;
 mod config;
 mod convert;
 mod counters;
+mod death;
 mod driver;
 mod engine;
 mod files;

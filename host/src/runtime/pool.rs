@@ -13,10 +13,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::Accessor;
 
 use super::component::Instances;
+use super::death::{Cause, Effect};
 use super::limits::DEATH_WINDOW;
 use super::state::State;
 use super::status::{DriverState, DriverStatus, seconds};
-use super::worker::{Busy, Cause, Effect, Failure, Guest, Spec, Worker};
+use super::worker::{Busy, Failure, Guest, Spec, Worker};
 use crate::contract::{Capabilities, Error, ErrorKind, Operation, Result};
 
 /// The wait before a dead instance is replaced: none for the first death within a minute, then this, doubled with

@@ -11,11 +11,12 @@ use wasmtime::component::{Access, FutureReader, Lift, StreamReader};
 
 use super::bindings::exports::wharf::storage::driver as wit;
 use super::counters::Counters;
+use super::death::Effect;
 use super::files::FileProducer;
 use super::http::BodyProducer;
 use super::state::State;
 use super::streams::{ChunkConsumer, ItemConsumer, ResultConsumer};
-use super::worker::{Busy, Effect};
+use super::worker::Busy;
 use super::{Limits, convert};
 use crate::base::file_stream;
 use crate::contract::{ByteStream, EntryStream, Error, ErrorKind, Result};

@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
-use tokio::sync::{Notify, mpsc, oneshot, watch};
-use tokio::time::Instant;
+use tokio::sync::{mpsc, oneshot, watch};
 use wasmtime::Store;
 use wasmtime::component::{Accessor, ResourceAny};
 
 use super::bindings::{StorageDriverComponent, StorageDriverComponentPre};
-use super::ceiling::{Stretch, limit_behind};
+use super::ceiling::Stretch;
+use super::death::{Cause, Effect, Kill, Opener, Watch};
 use super::engine::Runtime;
 use super::http::HttpClient;
 use super::log::LogBudget;
@@ -46,15 +46,6 @@ pub(super) struct Guest {
 pub(super) type Job =
     Box<dyn for<'a> FnOnce(&'a Accessor<State>, &'a Guest) -> BoxFuture<'a, wasmtime::Result<()>> + Send>;
 
-/// Whether an operation changes the store: what its caller is told when the instance dies half-way.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Effect {
-    /// It only looks. A death in it means unavailable.
-    Read,
-    /// It changes something. A death in it means outcome-unknown, once it had begun.
-    Change,
-}
-
 /// Why a call had no answer.
 pub(super) enum Failure {
     /// The instance died before the call began: another one can take it.
@@ -74,112 +65,6 @@ pub(super) struct Worker {
     buried: AtomicBool,
 }
 
-/// Why an instance ended.
-#[derive(Clone, Debug)]
-pub(super) struct Cause {
-    /// In words.
-    pub(super) reason: Arc<str>,
-    /// The limit that it reached, if that was it.
-    pub(super) limit: Option<&'static str>,
-}
-
-impl From<String> for Cause {
-    fn from(reason: String) -> Self {
-        Cause { reason: reason.into(), limit: None }
-    }
-}
-
-impl Cause {
-    /// An instance that was ended since it reached a limit.
-    pub(super) fn limit(limit: &'static str, reason: String) -> Self {
-        Cause { reason: reason.into(), limit: Some(limit) }
-    }
-
-    /// Returns the error for something that was under way.
-    fn error(&self, effect: Effect) -> Error {
-        let reason = &self.reason;
-        match effect {
-            Effect::Read => {
-                let kind = self.limit.map_or(ErrorKind::Unavailable, |limit| ErrorKind::LimitExceeded { limit });
-                Error::new(kind, format!("the component's instance died: {reason}"))
-            }
-            Effect::Change => {
-                let message = format!("the component's instance died before it answered: {reason}");
-                let error = Error::new(ErrorKind::OutcomeUnknown, message);
-                match self.limit {
-                    Some(limit) => error.with_limit(limit),
-                    None => error,
-                }
-            }
-        }
-    }
-}
-
-struct Kill {
-    driver: Arc<str>,
-    /// Read by the epoch callback: ends a guest that is running.
-    flag: Arc<AtomicBool>,
-    /// Wakes the task: ends a guest that is waiting.
-    wake: Notify,
-    cause: std::sync::OnceLock<Cause>,
-}
-
-impl Kill {
-    fn end(&self, cause: Cause) {
-        tracing::warn!(driver = &*self.driver, reason = &*cause.reason, "ending an instance of a component");
-        // The first cause is the one that counts.
-        let _ = self.cause.set(cause);
-        self.flag.store(true, Ordering::Relaxed);
-        self.wake.notify_one();
-    }
-}
-
-/// Ends an instance whose opener went away: nobody waits for it.
-struct Opener(Option<Arc<Kill>>);
-
-impl Drop for Opener {
-    fn drop(&mut self) {
-        if let Some(kill) = self.0.take() {
-            kill.end("nobody waits for its `open` any more".to_owned().into());
-        }
-    }
-}
-
-/// Watches a call. Should its caller go away, it still has to answer in time, or its instance is ended: nobody else would
-/// notice, and it would run for ever.
-struct Watch {
-    kill: Arc<Kill>,
-    what: &'static str,
-    limit: Duration,
-    deadline: Instant,
-    /// Closed when the call is over, however it ended.
-    over: Option<oneshot::Receiver<()>>,
-}
-
-impl Watch {
-    /// The caller has its answer, or ends the instance itself.
-    fn disarm(&mut self) {
-        self.over = None;
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        let Some(over) = self.over.take() else { return };
-        let (kill, what, limit, deadline) = (Arc::clone(&self.kill), self.what, self.limit, self.deadline);
-        let watching = async move {
-            if tokio::time::timeout_at(deadline, over).await.is_err() {
-                kill.end(format!("it did not answer `{what}` within {limit:?}, and its caller has gone").into());
-            }
-        };
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(watching)),
-            // Outside of the executor nobody can wait.
-            Err(_) => self.kill.end("a caller went away outside of the executor".to_owned().into()),
-        }
-    }
-}
-
 impl Worker {
     /// Starts an instance and opens the driver in it.
     ///
@@ -188,12 +73,7 @@ impl Worker {
     /// The driver's own from `open`; [`ErrorKind::LimitExceeded`] if it takes longer than `limits.open`;
     /// [`ErrorKind::Unavailable`] if the instance dies.
     pub(super) async fn start(spec: &Arc<Spec>) -> Result<Arc<Worker>> {
-        let kill = Arc::new(Kill {
-            driver: Arc::clone(&spec.name),
-            flag: Arc::default(),
-            wake: Notify::new(),
-            cause: std::sync::OnceLock::new(),
-        });
+        let kill = Kill::new(&spec.name);
         let room = spec.runtime.instance()?;
         let sandbox = Sandbox {
             engine: &spec.runtime.engine,
@@ -204,7 +84,7 @@ impl Worker {
             http: spec.http.clone(),
         };
         let stretch = Stretch::default();
-        let store = sandbox.store(Arc::clone(&kill.flag), stretch.clone())?;
+        let store = sandbox.store(kill.flag(), stretch.clone())?;
         let (jobs, queue) = mpsc::channel(spec.limits.queue.get());
         let (opened, opening) = oneshot::channel();
         let (died, death) = watch::channel(None);
@@ -222,9 +102,9 @@ impl Worker {
             death,
             buried: AtomicBool::new(false),
         };
-        let mut opener = Opener(Some(Arc::clone(&starting.kill)));
+        let mut opener = Opener::new(&starting.kill);
         let answered = tokio::time::timeout(spec.limits.open, opening).await;
-        opener.0 = None;
+        opener.disarm();
         starting.capabilities = match answered {
             Ok(Ok(answer)) => answer?,
             Ok(Err(_)) => {
@@ -249,7 +129,7 @@ impl Worker {
 
     /// Returns whether the instance takes calls.
     pub(super) fn is_alive(&self) -> bool {
-        !self.jobs.is_closed() && self.death.borrow().is_none() && !self.kill.flag.load(Ordering::Relaxed)
+        !self.jobs.is_closed() && self.death.borrow().is_none() && !self.kill.is_ending()
     }
 
     /// Returns whether its death is still to be counted against the driver: true once.
@@ -303,7 +183,7 @@ impl Worker {
     {
         let begun = Arc::new(AtomicBool::new(false));
         let (answer, waiting) = oneshot::channel();
-        let (is_over, mut watch) = self.watch(operation.name(), limit);
+        let (is_over, mut watch) = Watch::begin(&self.kill, operation.name(), limit);
         let begins = Arc::clone(&begun);
         let job: Job = Box::new(move |accessor, guest| {
             begins.store(true, Ordering::Relaxed);
@@ -321,7 +201,7 @@ impl Worker {
             self.jobs.send(job).await.map_err(|_| ())?;
             waiting.await.map_err(|_| ())
         };
-        let answered = tokio::time::timeout_at(watch.deadline, answered).await;
+        let answered = tokio::time::timeout_at(watch.deadline(), answered).await;
         watch.disarm();
         match answered {
             Ok(Ok(answer)) => Ok(answer),
@@ -341,13 +221,6 @@ impl Worker {
         }
     }
 
-    /// Begins to watch a call: the first is dropped when it is over.
-    fn watch(&self, what: &'static str, limit: Duration) -> (oneshot::Sender<()>, Watch) {
-        let (is_over, over) = oneshot::channel();
-        let deadline = Instant::now() + limit;
-        (is_over, Watch { kill: Arc::clone(&self.kill), what, limit, deadline, over: Some(over) })
-    }
-
     /// Hands in a call that brings its answer by itself. Waits while the queue is full.
     ///
     /// # Errors
@@ -359,7 +232,7 @@ impl Worker {
 
     /// Runs a call that nobody waits for, within a limit.
     pub(super) async fn finish(&self, operation: Operation, limit: Duration, call: Job) {
-        let (is_over, watch) = self.watch(operation.name(), limit);
+        let (is_over, watch) = Watch::begin(&self.kill, operation.name(), limit);
         let job: Job = Box::new(move |accessor, guest| {
             let running = call(accessor, guest);
             Box::pin(async move {
@@ -407,15 +280,15 @@ async fn run(
         });
         tokio::select! {
             biased;
-            () = kill.wake.notified() => Ok(()),
+            () = kill.ending() => Ok(()),
             ended = serving => ended,
         }
     };
-    let cause = match (kill.cause.get(), ended) {
+    let cause = match (kill.cause(), ended) {
         (Some(cause), _) => cause.clone(),
         (None, Ok(())) => "it was closed".to_owned().into(),
         (None, Err(error)) => {
-            let cause = Cause { reason: describe_trap(&error).into(), limit: limit_behind(&error) };
+            let cause = Cause::trap(&error);
             tracing::warn!(driver = &*spec.name, reason = &*cause.reason, "an instance of a component died");
             tracing::debug!(driver = &*spec.name, error = format!("{error:?}"), "its stack");
             cause
@@ -423,15 +296,6 @@ async fn run(
     };
     // Nobody left to tell is fine.
     let _ = died.send(Some(cause));
-}
-
-/// Says in one line why an instance died, without the stack.
-fn describe_trap(error: &wasmtime::Error) -> String {
-    match error.downcast_ref::<wasmtime::Trap>() {
-        Some(trap) => format!("it trapped: {trap}"),
-        // It may quote names that the component chose.
-        None => convert::printable(format!("{}", error.root_cause())),
-    }
 }
 
 async fn serve(

@@ -13,9 +13,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::component::{Accessor, ResourceAny, StreamReader};
 
 use super::bindings::exports::wharf::storage::driver as wit;
+use super::death::Effect;
 use super::state::State;
 use super::streams::ChunkProducer;
-use super::worker::{Busy, Effect, Failure, Guest, Job};
+use super::worker::{Busy, Failure, Guest, Job};
 use super::{Limits, convert};
 use crate::contract::{Error, ErrorKind, FileWriter, Operation, Result};
 

@@ -20,7 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody};
 
 use super::config::{HttpConfig, ProxyAddress};
-use super::connect::{ConnectError, Connector, Resolver};
+use super::connect::{CONNECT, ConnectError, Connector, Resolver};
 use super::destination::Destination;
 use super::grant::{AllowList, HttpGrant};
 use crate::contract::Result;
@@ -94,14 +94,11 @@ impl HttpClient {
             request.headers_mut().insert(PROXY_AUTHORIZATION, authorization.clone());
         }
         let sending = self.client.request(request);
-        let response = match options.first_byte_timeout.or(options.connect_timeout) {
-            Some(_) => {
-                let limit = options
-                    .connect_timeout
-                    .unwrap_or(Duration::ZERO)
-                    .saturating_add(options.first_byte_timeout.unwrap_or(Duration::ZERO));
-                tokio::time::timeout(limit, sending).await.map_err(|_| HttpError::ConnectionReadTimeout)?
-            }
+        let response = match options.first_byte_timeout {
+            // The connector has a limit of its own, which a request cannot shorten: another one may get the connection.
+            Some(limit) => tokio::time::timeout(limit.saturating_add(CONNECT), sending)
+                .await
+                .map_err(|_| HttpError::ConnectionReadTimeout)?,
             None => sending.await,
         };
         let response = response.map_err(|error| self.explain(&error))?;

@@ -14,6 +14,7 @@ use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tower_service::Service;
 
 use super::config::ProxyAddress;
@@ -21,7 +22,11 @@ use super::destination::{Destination, Host};
 use super::grant::AllowList;
 
 /// How long a connection may take, the look-up of the name included.
-const CONNECT: Duration = Duration::from_secs(10);
+pub(super) const CONNECT: Duration = Duration::from_secs(10);
+
+/// How many names of one driver are looked up at a time. The system's resolver holds a thread for each, for as long as a
+/// name server that nobody trusts takes to answer.
+const LOOK_UPS: usize = 8;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -82,6 +87,7 @@ impl std::error::Error for ConnectError {}
 struct Direct {
     allow: Arc<AllowList>,
     resolver: Arc<dyn Resolver>,
+    look_ups: Arc<Semaphore>,
 }
 
 impl Direct {
@@ -89,7 +95,11 @@ impl Direct {
         let destination = Destination::of(&uri).ok_or(ConnectError::Destination)?;
         let found = match &destination.host {
             Host::Address(address) => vec![*address],
-            Host::Name(name) => self.resolver.resolve(name).await.map_err(ConnectError::Resolve)?,
+            Host::Name(name) => {
+                // Never closed.
+                let _one_of_few = self.look_ups.acquire().await;
+                self.resolver.resolve(name).await.map_err(ConnectError::Resolve)?
+            }
         };
         let granted: Vec<SocketAddr> = found
             .iter()
@@ -152,7 +162,8 @@ pub(super) struct Connector {
 
 impl Connector {
     pub(super) fn new(allow: Arc<AllowList>, resolver: Arc<dyn Resolver>, proxy: Option<ProxyAddress>) -> Self {
-        Connector { direct: Direct { allow, resolver }, proxy }
+        let look_ups = Arc::new(Semaphore::new(LOOK_UPS));
+        Connector { direct: Direct { allow, resolver, look_ups }, proxy }
     }
 
     async fn connect(self, uri: Uri) -> Result<Stream, BoxError> {
