@@ -16,8 +16,11 @@ pub fn run(data: &[u8]) {
 fn survives(config: &DriversConfig) {
     let json = serde_json::to_string(config).expect("what was read can be written");
     let read: DriversConfig = serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error}: {json}"));
-    assert_eq!(&read, config, "{json}");
-    let yaml = serde_yaml_ng::to_string(config).expect("what was read can be written");
-    let read: DriversConfig = serde_yaml_ng::from_str(&yaml).unwrap_or_else(|error| panic!("{error}: {yaml}"));
-    assert_eq!(&read, config, "{yaml}");
+    // A proxy's password is not written. What is written in its place must last from then on.
+    if !json.contains(":***@") {
+        assert_eq!(&read, config, "{json}");
+    }
+    let yaml = serde_yaml_ng::to_string(&read).expect("what was read can be written");
+    let again: DriversConfig = serde_yaml_ng::from_str(&yaml).unwrap_or_else(|error| panic!("{error}: {yaml}"));
+    assert_eq!(again, read, "{yaml}");
 }
