@@ -13,7 +13,7 @@ use super::counters::Counters;
 use super::http::{Resolver, SystemResolver};
 use super::limits::TABLE_ELEMENTS;
 use super::state::State;
-use super::status::Pools;
+use super::status::{DriverStatus, OpenedDrivers};
 use super::{files, http};
 use crate::contract::{Error, ErrorKind, Result};
 
@@ -66,7 +66,7 @@ pub struct Runtime {
     pub(super) engine: Engine,
     pub(super) linker: Arc<Linker<State>>,
     pub(super) counters: Arc<Counters>,
-    pub(super) pools: Arc<Pools>,
+    pub(super) opened: Arc<OpenedDrivers>,
     pub(super) resolver: Arc<dyn Resolver>,
     instances: Arc<Semaphore>,
     limit: NonZeroU32,
@@ -93,11 +93,34 @@ impl Runtime {
             engine,
             linker: Arc::new(linker),
             counters: Arc::default(),
-            pools: Arc::default(),
+            opened: Arc::default(),
             resolver,
             instances: Arc::new(Semaphore::new(usize::try_from(instances.get()).unwrap_or(Semaphore::MAX_PERMITS))),
             limit: instances,
         })
+    }
+
+    /// Returns how each component driver is that is open now, in the order in which they were opened.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use wharf::runtime::{Runtime, RuntimeConfig};
+    ///
+    /// let runtime = Runtime::new(RuntimeConfig::default())?;
+    /// assert_eq!(runtime.drivers(), []);
+    /// # Ok::<(), wharf::contract::Error>(())
+    /// ```
+    pub fn drivers(&self) -> Vec<DriverStatus> {
+        self.opened.open().iter().map(|driver| driver.status()).collect()
+    }
+
+    /// Forgets the deaths of the drivers of that name, so that those in quarantine are tried again at the next call.
+    /// Returns how many were in quarantine.
+    ///
+    /// For an operator who has removed the cause. A quarantine ends by itself as well, a minute after it began.
+    pub fn end_quarantine(&self, name: &str) -> usize {
+        self.opened.open().iter().filter(|driver| driver.name() == name && driver.forget_deaths()).count()
     }
 
     /// Returns how many instances of components run now, over all drivers.

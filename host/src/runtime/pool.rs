@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
@@ -16,7 +16,7 @@ use super::component::Instances;
 use super::death::{Cause, Effect};
 use super::limits::DEATH_WINDOW;
 use super::state::State;
-use super::status::{DriverState, DriverStatus, seconds};
+use super::status::{DriverState, DriverStatus, Opened, seconds};
 use super::worker::{Busy, Failure, Guest, Spec, Worker};
 use crate::contract::{Capabilities, Error, ErrorKind, Operation, Result};
 
@@ -76,7 +76,8 @@ impl Pool {
             writers: permits(spec.limits.writers),
             spec,
         });
-        pool.spec.runtime.pools.add(&pool);
+        let opened: Weak<Pool> = Arc::downgrade(&pool);
+        pool.spec.runtime.opened.add(opened);
         Ok(pool)
     }
 
@@ -269,17 +270,21 @@ impl Pool {
         let oldest = deaths.times.len().checked_sub(limit).and_then(|index| deaths.times.get(index))?;
         Some(DEATH_WINDOW.saturating_sub(oldest.elapsed()))
     }
+}
 
-    /// Forgets the deaths. Returns whether they had led to a quarantine.
-    pub(super) fn forget_deaths(&self) -> bool {
+impl Opened for Pool {
+    fn name(&self) -> &str {
+        &self.spec.name
+    }
+
+    fn forget_deaths(&self) -> bool {
         let mut deaths = self.deaths();
         let quarantined = self.quarantine_left(&deaths).is_some();
         deaths.times.clear();
         quarantined
     }
 
-    /// Returns how the driver is.
-    pub(super) fn status(&self) -> DriverStatus {
+    fn status(&self) -> DriverStatus {
         let workers = self.workers.read().unwrap_or_else(PoisonError::into_inner).clone();
         let instances = workers.iter().filter(|worker| worker.is_alive()).count();
         let deaths = self.deaths();

@@ -5,9 +5,6 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::engine::Runtime;
-use super::pool::Pool;
-
 /// How an opened component driver is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DriverStatus {
@@ -34,7 +31,7 @@ pub enum DriverState {
     /// Its instances are dead. The next call starts a new one.
     Recovering,
     /// Its instances died too often. Calls fail until the quarantine is over, or is
-    /// [ended](Runtime::end_quarantine).
+    /// [ended](super::Runtime::end_quarantine).
     Quarantined {
         /// In how many seconds it is over.
         seconds_left: u64,
@@ -43,51 +40,39 @@ pub enum DriverState {
     Lost,
 }
 
+/// A driver that is open, as its runtime sees it.
+pub(super) trait Opened: Send + Sync {
+    /// Its name, as in errors and logs.
+    fn name(&self) -> &str;
+
+    /// How it is.
+    fn status(&self) -> DriverStatus;
+
+    /// Forgets its deaths. Returns whether they had led to a quarantine.
+    fn forget_deaths(&self) -> bool;
+}
+
 /// The opened drivers of a runtime.
 #[derive(Default)]
-pub(super) struct Pools(Mutex<Vec<Weak<Pool>>>);
+pub(super) struct OpenedDrivers(Mutex<Vec<Weak<dyn Opened>>>);
 
-impl Pools {
-    fn lock(&self) -> MutexGuard<'_, Vec<Weak<Pool>>> {
+impl OpenedDrivers {
+    fn lock(&self) -> MutexGuard<'_, Vec<Weak<dyn Opened>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn add(&self, pool: &Arc<Pool>) {
-        let mut pools = self.lock();
+    pub(super) fn add(&self, driver: Weak<dyn Opened>) {
+        let mut drivers = self.lock();
         // Now and then: each time that it would grow otherwise.
-        if pools.len() == pools.capacity() {
-            pools.retain(|pool| pool.strong_count() > 0);
+        if drivers.len() == drivers.capacity() {
+            drivers.retain(|driver| driver.strong_count() > 0);
         }
-        pools.push(Arc::downgrade(pool));
+        drivers.push(driver);
     }
 
-    fn open(&self) -> Vec<Arc<Pool>> {
+    /// Returns those that are still open, in the order in which they were opened.
+    pub(super) fn open(&self) -> Vec<Arc<dyn Opened>> {
         self.lock().iter().filter_map(Weak::upgrade).collect()
-    }
-}
-
-impl Runtime {
-    /// Returns how each component driver is that is open now, in the order in which they were opened.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use wharf::runtime::{Runtime, RuntimeConfig};
-    ///
-    /// let runtime = Runtime::new(RuntimeConfig::default())?;
-    /// assert_eq!(runtime.drivers(), []);
-    /// # Ok::<(), wharf::contract::Error>(())
-    /// ```
-    pub fn drivers(&self) -> Vec<DriverStatus> {
-        self.pools.open().iter().map(|pool| pool.status()).collect()
-    }
-
-    /// Forgets the deaths of the drivers of that name, so that those in quarantine are tried again at the next call.
-    /// Returns how many were in quarantine.
-    ///
-    /// For an operator who has removed the cause. A quarantine ends by itself as well, a minute after it began.
-    pub fn end_quarantine(&self, name: &str) -> usize {
-        self.pools.open().iter().filter(|pool| *pool.spec().name == *name && pool.forget_deaths()).count()
     }
 }
 
