@@ -23,9 +23,8 @@ use wasmtime_wasi::p3::bindings::filesystem::types::ErrorCode;
 use wasmtime_wasi::p3::filesystem::FilesystemError;
 
 use super::ceiling::LimitReached;
-use super::limits::STREAM_STEP;
 use super::state::State;
-use super::streams::{ChunkConsumer, ChunkProducer, PassedThrough};
+use super::streams::{ChunkConsumer, ChunkProducer, PassedThrough, deliver};
 use crate::base::file_stream;
 use crate::contract::ByteStream;
 
@@ -197,15 +196,7 @@ impl StreamProducer<State> for FileProducer {
                 Poll::Pending => return Poll::Pending,
             }
         }
-        let counters = Arc::clone(&store.data().counters);
-        store.data().stretch.progress();
-        let mut destination = destination.as_direct(store, STREAM_STEP.min(reading.rest.len()));
-        let room = destination.remaining();
-        let count = room.len().min(reading.rest.len());
-        room[..count].copy_from_slice(&reading.rest.split_to(count));
-        destination.mark_written(count);
-        counters.count_to_guest(count);
-        Poll::Ready(Ok(StreamResult::Completed))
+        Poll::Ready(Ok(deliver(&mut reading.rest, destination, store)))
     }
 
     fn try_into(me: Pin<Box<Self>>, to: TypeId) -> std::result::Result<Box<dyn Any>, Pin<Box<Self>>> {

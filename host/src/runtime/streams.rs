@@ -55,7 +55,7 @@ impl StreamProducer<State> for ChunkProducer {
     fn poll_produce<'a>(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        mut store: StoreContextMut<'a, State>,
+        store: StoreContextMut<'a, State>,
         destination: Destination<'a, u8, Option<u8>>,
         finish: bool,
     ) -> Poll<wasmtime::Result<StreamResult>> {
@@ -68,16 +68,7 @@ impl StreamProducer<State> for ChunkProducer {
                 Poll::Pending => return Poll::Pending,
             }
         }
-        let state = store.data_mut();
-        let (counters, stretch) = (Arc::clone(&state.counters), state.stretch.clone());
-        let mut destination = destination.as_direct(store, STREAM_STEP.min(this.rest.len()));
-        let room = destination.remaining();
-        let count = room.len().min(this.rest.len());
-        room[..count].copy_from_slice(&this.rest.split_to(count));
-        destination.mark_written(count);
-        counters.count_to_guest(count);
-        stretch.progress();
-        Poll::Ready(Ok(StreamResult::Completed))
+        Poll::Ready(Ok(deliver(&mut this.rest, destination, store)))
     }
 
     fn try_into(me: Pin<Box<Self>>, to: std::any::TypeId) -> Result<Box<dyn std::any::Any>, Pin<Box<Self>>> {
@@ -88,6 +79,24 @@ impl StreamProducer<State> for ChunkProducer {
             Err(me)
         }
     }
+}
+
+/// Gives a guest what it has room for of `rest`: the one copy that bytes which it reads itself cost.
+pub(super) fn deliver<'a>(
+    rest: &mut Bytes,
+    destination: Destination<'a, u8, Option<u8>>,
+    mut store: StoreContextMut<'a, State>,
+) -> StreamResult {
+    let state = store.data_mut();
+    let (counters, stretch) = (Arc::clone(&state.counters), state.stretch.clone());
+    let mut destination = destination.as_direct(store, STREAM_STEP.min(rest.len()));
+    let room = destination.remaining();
+    let count = room.len().min(rest.len());
+    room[..count].copy_from_slice(&rest.split_to(count));
+    destination.mark_written(count);
+    counters.count_to_guest(count);
+    stretch.progress();
+    StreamResult::Completed
 }
 
 /// Takes a guest's bytes to the host: the one copy that a stream made in the guest costs.

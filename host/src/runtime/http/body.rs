@@ -21,9 +21,8 @@ use wasmtime_wasi_http::p3::bindings::http::types::{ErrorCode, HostRequestWithSt
 use wasmtime_wasi_http::p3::{MaybeMutable, Request, Response};
 use wasmtime_wasi_http::{Error as HttpError, FieldMap, RequestOptions, WasiBody, WasiHttp, WasiHttpView};
 
-use super::super::limits::STREAM_STEP;
 use super::super::state::State;
-use super::super::streams::{ChunkProducer, PassedThrough};
+use super::super::streams::{ChunkProducer, PassedThrough, deliver};
 
 /// The interface whose functions are replaced.
 const TYPES: &str = "wasi:http/types@0.3.0";
@@ -168,15 +167,7 @@ impl StreamProducer<State> for BodyProducer {
                 Poll::Pending => return Poll::Pending,
             }
         }
-        let counters = Arc::clone(&store.data().counters);
-        store.data().stretch.progress();
-        let mut destination = destination.as_direct(store, STREAM_STEP.min(this.rest.len()));
-        let room = destination.remaining();
-        let count = room.len().min(this.rest.len());
-        room[..count].copy_from_slice(&this.rest.split_to(count));
-        destination.mark_written(count);
-        counters.count_to_guest(count);
-        Poll::Ready(Ok(StreamResult::Completed))
+        Poll::Ready(Ok(deliver(&mut this.rest, destination, store)))
     }
 
     fn try_into(me: Pin<Box<Self>>, to: TypeId) -> Result<Box<dyn Any>, Pin<Box<Self>>> {
