@@ -135,8 +135,18 @@ impl Stretch {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Runs what polls the instance, and counts each poll.
+    pub(super) async fn around<F: Future>(&self, running: F) -> F::Output {
+        let mut running = std::pin::pin!(running);
+        std::future::poll_fn(|cx| {
+            self.resume();
+            running.as_mut().poll(cx)
+        })
+        .await
+    }
+
     /// A poll begins.
-    pub(super) fn resume(&self) {
+    fn resume(&self) {
         let mut inner = self.lock();
         if !std::mem::take(&mut inner.interrupted) {
             inner.before = Duration::ZERO;

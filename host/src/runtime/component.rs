@@ -152,7 +152,8 @@ impl Component {
     /// # Errors
     ///
     /// [`ErrorKind::Other`], in words that name the cause: not WebAssembly, a core module, damaged, another world,
-    /// another version of the contract, an import that is refused, a trap in `describe`.
+    /// another version of the contract, an import that is refused, a trap in `describe`;
+    /// [`ErrorKind::LimitExceeded`] if `describe` reaches one of `limits`.
     pub async fn load_bytes(runtime: &Runtime, bytes: Vec<u8>, origin: &str, limits: &Limits) -> Result<Self> {
         // Reasons quote names that the component chose.
         let refuse = |why: String| Error::new(ErrorKind::Other, format!("{origin} {}", printable(why)));
@@ -312,7 +313,7 @@ async fn describe(runtime: &Runtime, pre: &StorageDriverComponentPre<State>, lim
     let _room = runtime.instance()?;
     let stretch = Stretch::default();
     let mut store = sandbox.store(Arc::default(), stretch.clone())?;
-    let mut asking = Box::pin(async {
+    let asking = stretch.around(async {
         let bindings = pre.instantiate_async(&mut store).await?;
         store
             .run_concurrent(async |accessor| {
@@ -321,10 +322,6 @@ async fn describe(runtime: &Runtime, pre: &StorageDriverComponentPre<State>, lim
                 Ok::<_, wasmtime::Error>((first, driver.call_describe(accessor).await?))
             })
             .await?
-    });
-    let asking = std::future::poll_fn(|cx| {
-        stretch.resume();
-        asking.as_mut().poll(cx)
     });
     let described = tokio::time::timeout(limits.open, asking)
         .await

@@ -1,6 +1,6 @@
 //! Components as storage drivers: the constructor that the factory knows, and the driver that it opens.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -60,6 +60,8 @@ impl ComponentDriver {
 
     /// Opens a driver: instantiates the component and configures it with `parameters`, a JSON object. `name` is the
     /// driver's name in errors and logs.
+    ///
+    /// Dropping the future ends the instance that it started.
     ///
     /// The driver is plain: the factory wraps it in [`Base`](crate::base::Base), on whose checks a component relies.
     ///
@@ -244,8 +246,7 @@ impl StorageDriver for OpenedDriver {
     async fn writer(&self, path: &StoragePath, mode: WriteMode) -> Result<Box<dyn FileWriter>> {
         let path = path.to_string();
         let limits = self.pool.spec().limits.clone();
-        // Taken by the call that comes about.
-        let open = Arc::new(Mutex::new(Some(self.pool.open_writer()?)));
+        let open = Arc::new(self.pool.open_writer()?);
         let answer = self
             .pool
             .call(Operation::Writer, Effect::Change, move |accessor, guest, keep| {
@@ -254,7 +255,6 @@ impl StorageDriver for OpenedDriver {
                     let driver = guest.bindings.wharf_storage_driver().storage_driver();
                     let append = mode == WriteMode::Append;
                     let opened = driver.call_writer(accessor, guest.driver, path, append).await?;
-                    let open = open.lock().unwrap_or_else(PoisonError::into_inner).take();
                     // Made here, so that a caller who has gone away drops, and so closes, it.
                     Ok(opened.map(|(handle, size)| GuestWriter::new(keep, open, handle, size, &limits)))
                 }

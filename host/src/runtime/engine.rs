@@ -11,7 +11,7 @@ use wasmtime::{Cache, CacheConfig, Config, Engine, EngineWeak, InstanceAllocatio
 
 use super::counters::Counters;
 use super::http::{Resolver, SystemResolver};
-use super::limits::TABLE_ELEMENTS;
+use super::limits::{TABLE_ELEMENTS, permits};
 use super::state::State;
 use super::status::{DriverStatus, OpenedDrivers};
 use super::{files, http};
@@ -95,7 +95,7 @@ impl Runtime {
             counters: Arc::default(),
             opened: Arc::default(),
             resolver,
-            instances: Arc::new(Semaphore::new(usize::try_from(instances.get()).unwrap_or(Semaphore::MAX_PERMITS))),
+            instances: permits(instances.get()),
             limit: instances,
         })
     }

@@ -1,10 +1,12 @@
 //! What one component may use up, and how long it may take.
 
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize, Serializer};
+use tokio::sync::Semaphore;
 
 /// What one opened driver may use up, and how long it may take. Sizes are written as `256MiB`, times as `60s`.
 ///
@@ -104,6 +106,12 @@ pub(super) const STREAM_STEP: usize = 256 * 1024;
 
 /// The elements that one table can have, at most: what the engine sets aside for each.
 pub(super) const TABLE_ELEMENTS: usize = 65_536;
+
+/// Returns permits for so many at a time.
+pub(super) fn permits(count: u32) -> Arc<Semaphore> {
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)))
+}
 
 impl Limits {
     /// Returns a size as the host counts it.

@@ -14,7 +14,7 @@ use wasmtime::component::Accessor;
 
 use super::component::Instances;
 use super::death::{Cause, Effect};
-use super::limits::DEATH_WINDOW;
+use super::limits::{DEATH_WINDOW, permits};
 use super::state::State;
 use super::status::{DriverState, DriverStatus, Opened, seconds};
 use super::worker::{Busy, Failure, Guest, Spec, Worker};
@@ -60,10 +60,6 @@ impl Pool {
             Instances::Many => spec.limits.workers.get(),
         };
         let first = Worker::start(&spec).await?;
-        let permits = |count: NonZeroU32| {
-            let count = usize::try_from(count.get()).unwrap_or(Semaphore::MAX_PERMITS);
-            Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)))
-        };
         let pool = Arc::new(Pool {
             instances,
             capabilities: first.capabilities(),
@@ -72,8 +68,8 @@ impl Pool {
             replacing: tokio::sync::Mutex::default(),
             most,
             growing: AtomicBool::new(false),
-            readers: permits(spec.limits.readers),
-            writers: permits(spec.limits.writers),
+            readers: permits(spec.limits.readers.get()),
+            writers: permits(spec.limits.writers.get()),
             spec,
         });
         let opened: Weak<Pool> = Arc::downgrade(&pool);
@@ -171,15 +167,29 @@ impl Pool {
         }
         let pool = Arc::clone(self);
         tokio::spawn(async move {
-            let _replacing = pool.replacing.lock().await;
-            match start_alike(&pool.spec, pool.capabilities).await {
-                Ok(fresh) => pool.workers.write().unwrap_or_else(PoisonError::into_inner).push(fresh),
+            let started = {
+                let _replacing = pool.replacing.lock().await;
+                start_alike(&pool.spec, pool.capabilities).await
+            };
+            match started {
+                Ok(fresh) => {
+                    pool.workers.write().unwrap_or_else(PoisonError::into_inner).push(fresh);
+                    pool.growing.store(false, Ordering::Relaxed);
+                }
                 Err(error) => {
                     tracing::warn!(driver = &*pool.spec.name, %error, "an instance could not be added");
+                    // Meanwhile the dead are replaced as ever, and a driver that is closed ends.
+                    let pool = {
+                        let weak = Arc::downgrade(&pool);
+                        drop(pool);
+                        weak
+                    };
                     tokio::time::sleep(LONGEST_WAIT).await;
+                    if let Some(pool) = pool.upgrade() {
+                        pool.growing.store(false, Ordering::Relaxed);
+                    }
                 }
             }
-            pool.growing.store(false, Ordering::Relaxed);
         });
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::channel::{mpsc, oneshot};
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::stream::{self, BoxStream, Stream, StreamExt};
 use wasmtime::AsContextMut;
 use wasmtime::component::{Access, FutureReader, Lift, StreamReader};
 
@@ -108,10 +108,7 @@ impl Body {
                         counters.count_passed_through(chunk.len());
                     }
                 });
-                // The guest let the bytes go at once, and has mostly spoken long before they are through.
-                let end =
-                    stream::once(async move { end.within(idle).await.err() }).filter_map(async |error| error.map(Err));
-                bytes.chain(end).boxed()
+                bytes.chain(end.failure(idle)).boxed()
             }
             Body::Http(PassedBody { producer, end }) => {
                 let body = Box::pin(producer.into_stream());
@@ -131,9 +128,7 @@ impl Body {
                         Ok(Some((chunk, (body, left))))
                     }
                 })
-                .chain(
-                    stream::once(async move { end.within(idle).await.err() }).filter_map(async |error| error.map(Err)),
-                )
+                .chain(end.failure(idle))
                 .boxed()
             }
             Body::Guest(items) => items.into_stream(idle).boxed(),
@@ -182,6 +177,12 @@ impl<T: Send + 'static> Items<T> {
 }
 
 impl End {
+    /// What follows bytes that passed the guest by: nothing, or the error that it tells. It let them go at once, and has
+    /// mostly spoken long before they are through.
+    fn failure(self, idle: Duration) -> impl Stream<Item = Result<Bytes>> + Send {
+        stream::once(async move { self.within(idle).await.err() }).filter_map(async |error| error.map(Err))
+    }
+
     /// Waits for what the guest says.
     async fn within(mut self, idle: Duration) -> Result<()> {
         match tokio::time::timeout(idle, &mut self.outcome).await {

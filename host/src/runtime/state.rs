@@ -12,6 +12,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use super::ceiling::{Ceiling, LimitReached, Stretch};
 use super::counters::Counters;
 use super::http::{Hooks, HttpClient};
+use super::limits::permits;
 use super::log::{Log, LogBudget};
 use super::{Grants, Limits};
 use crate::contract::{Error, ErrorKind, Result};
@@ -73,7 +74,7 @@ impl Sandbox<'_> {
             ceiling: Ceiling::new(limits),
             counters: Arc::clone(self.counters),
             stretch: stretch.clone(),
-            streamed_files: Arc::new(Semaphore::new(files.min(Semaphore::MAX_PERMITS))),
+            streamed_files: permits(limits.files),
         };
         let mut store = Store::new(self.engine, state);
         store.limiter(|state| &mut state.ceiling);

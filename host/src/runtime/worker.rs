@@ -273,11 +273,7 @@ async fn run(
     stretch: Stretch,
 ) {
     let ended = {
-        let mut serving = std::pin::pin!(serve(store, &spec, queue, opened));
-        let serving = std::future::poll_fn(|cx| {
-            stretch.resume();
-            serving.as_mut().poll(cx)
-        });
+        let serving = stretch.around(serve(store, &spec, queue, opened));
         tokio::select! {
             biased;
             () = kill.ending() => Ok(()),

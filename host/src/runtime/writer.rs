@@ -3,6 +3,7 @@
 //! One `write` call of the guest takes many chunks: it is begun with the first and ends when the upload does, so that
 //! bytes flow without a call for each. What the guest says of it is heard at the next chunk, or at the end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -26,7 +27,7 @@ type Written = std::result::Result<u64, wit::Error>;
 pub(super) struct GuestWriter {
     worker: Busy,
     /// Counts it as open.
-    _open: Option<OwnedSemaphorePermit>,
+    _open: Arc<OwnedSemaphorePermit>,
     /// The guest's handle; none once one of its ends was called.
     handle: Option<ResourceAny>,
     /// Where chunks go while a `write` is under way.
@@ -50,7 +51,7 @@ enum End {
 impl GuestWriter {
     pub(super) fn new(
         worker: Busy,
-        open: Option<OwnedSemaphorePermit>,
+        open: Arc<OwnedSemaphorePermit>,
         handle: ResourceAny,
         size: u64,
         limits: &Limits,

@@ -19,6 +19,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody};
 
+use super::super::limits::permits;
 use super::config::{HttpConfig, ProxyAddress};
 use super::connect::{CONNECT, ConnectError, Connector, Resolver};
 use super::destination::Destination;
@@ -67,9 +68,8 @@ impl HttpClient {
             .pool_idle_timeout(KEEP_ALIVE)
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
             .build(connector);
-        let requests = usize::try_from(requests.get()).unwrap_or(Semaphore::MAX_PERMITS);
         let proxy_authorization = config.proxy.as_ref().and_then(ProxyAddress::authorization);
-        Ok(HttpClient { driver, allow, client, proxy_authorization, requests: Arc::new(Semaphore::new(requests)) })
+        Ok(HttpClient { driver, allow, client, proxy_authorization, requests: permits(requests.get()) })
     }
 
     /// Sends a request, if its destination is granted, and returns the beginning of the response.
