@@ -21,7 +21,11 @@ impl Sent {
         let place = &self.place;
         let message = format!("{place}: {}", words(cause));
         match cause {
-            Code::HttpRequestDenied | Code::DestinationIpProhibited => Error::access_denied(format!(
+            Code::DestinationIpProhibited => Error::access_denied(format!(
+                "{place} leads to an address that is not public, which has to be granted beside \
+                 `allow: {{ http: [\"{place}\"] }}`; the host's log has the line that grants it"
+            )),
+            Code::HttpRequestDenied => Error::access_denied(format!(
                 "the host does not let this driver send requests to {place}; its configuration grants hosts by \
                  `allow: {{ http: [\"{place}\"] }}`"
             )),
