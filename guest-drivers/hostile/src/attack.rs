@@ -112,8 +112,6 @@ pub(crate) enum Attack {
     FloodLog,
     /// Asks for `count` random bytes.
     HugeRandom,
-    /// Has other capabilities in every second instance.
-    ChangingCapabilities,
 
     /// Streams: `count` entries at once.
     ManyEntries,

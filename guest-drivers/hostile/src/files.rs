@@ -1,7 +1,7 @@
 //! Files, variables and addresses that it was not granted.
 
 use std::fs;
-use std::io::{self, Read as _, Seek as _};
+use std::io::{self, Seek as _};
 use std::net::TcpStream;
 
 use wasip3::filesystem::preopens;
@@ -77,14 +77,4 @@ pub(crate) fn upload(path: &str, append: bool) -> Result<(Option<fs::File>, u64)
         fs::OpenOptions::new().write(true).create(!append).truncate(!append).open(format!("{DATA}{path}"))?;
     let size = file.seek(io::SeekFrom::End(0))?;
     Ok((Some(file), size))
-}
-
-/// Returns whether an instance ran in this directory before.
-pub(crate) fn second_instance() -> bool {
-    let mut seen = String::new();
-    let marker = format!("{DATA}/instance");
-    let before = fs::File::open(&marker).and_then(|mut file| file.read_to_string(&mut seen)).is_ok();
-    // Without a directory every instance is the first.
-    let _ = fs::write(marker, "1");
-    before
 }

@@ -95,9 +95,6 @@ impl GuestStorageDriver for Driver {
 
     fn capabilities(&self) -> Capabilities {
         let all = Capabilities::RESUMABLE | Capabilities::REDIRECT | Capabilities::NATIVE_WALK | Capabilities::UPLOADS;
-        if self.parameters.attack == Attack::ChangingCapabilities && files::second_instance() {
-            return Capabilities::empty();
-        }
         if self.parameters.resumable { all } else { all & !Capabilities::RESUMABLE }
     }
 
