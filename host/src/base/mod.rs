@@ -20,6 +20,7 @@ mod limit;
 mod listing;
 mod measure;
 mod reader;
+pub mod retry;
 mod stamp;
 #[cfg(test)]
 mod tests;

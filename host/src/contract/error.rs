@@ -156,7 +156,7 @@ impl fmt::Display for Operation {
 ///
 /// It prints as Docker Distribution's errors do, without its source, which
 /// [`source`](std::error::Error::source) returns. As JSON it has Distribution's keys `driver` and `detail`, and `kind`,
-/// `operation`, `path` and, where one was reached, `limit` beside them.
+/// `operation`, `path` and, where there are any, `limit` and `attempts` beside them.
 ///
 /// # Example
 ///
@@ -185,6 +185,7 @@ struct Inner {
     operation: Option<Operation>,
     path: Option<String>,
     limit: Option<&'static str>,
+    attempts: Option<u32>,
     source: Option<Source>,
 }
 
@@ -192,7 +193,16 @@ impl Error {
     /// Creates an error with a message for people: no secrets, no path, no driver's name.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let message = message.into();
-        let inner = Inner { kind, message, driver: None, operation: None, path: None, limit: None, source: None };
+        let inner = Inner {
+            kind,
+            message,
+            driver: None,
+            operation: None,
+            path: None,
+            limit: None,
+            attempts: None,
+            source: None,
+        };
         Error(Box::new(inner))
     }
 
@@ -252,6 +262,13 @@ impl Error {
         self
     }
 
+    /// Adds how often it was tried, the first time included.
+    #[must_use]
+    pub fn with_attempts(mut self, attempts: u32) -> Self {
+        self.0.attempts = Some(attempts);
+        self
+    }
+
     /// Adds the error beneath this one.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Source>) -> Self {
@@ -276,6 +293,12 @@ impl Error {
             ErrorKind::LimitExceeded { limit } => Some(limit),
             _ => self.0.limit,
         }
+    }
+
+    /// Returns how often it was tried, the first time included, where somebody who tries again counted. Whoever sees a
+    /// number here need not try again at once.
+    pub fn attempts(&self) -> Option<u32> {
+        self.0.attempts
     }
 
     /// Returns the message for people, without driver, operation and path. May be empty.
@@ -330,13 +353,19 @@ impl fmt::Display for Error {
                 }
             }
         }
-        if detail.is_empty() { Ok(()) } else { write!(f, ": {detail}") }
+        if !detail.is_empty() {
+            write!(f, ": {detail}")?;
+        }
+        match self.attempts() {
+            Some(attempts) if attempts > 1 => write!(f, " (tried {attempts} times)"),
+            _ => Ok(()),
+        }
     }
 }
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, message, driver, operation, path, limit, source } = &*self.0;
+        let Inner { kind, message, driver, operation, path, limit, attempts, source } = &*self.0;
         f.debug_struct("Error")
             .field("kind", kind)
             .field("message", message)
@@ -344,6 +373,7 @@ impl fmt::Debug for Error {
             .field("operation", operation)
             .field("path", path)
             .field("limit", limit)
+            .field("attempts", attempts)
             .field("source", source)
             .finish()
     }
@@ -365,6 +395,9 @@ impl Serialize for Error {
         map.serialize_entry("path", &self.path())?;
         if let Some(limit) = self.limit() {
             map.serialize_entry("limit", limit)?;
+        }
+        if let Some(attempts) = self.attempts() {
+            map.serialize_entry("attempts", &attempts)?;
         }
         if let ErrorKind::Throttled { retry_after: Some(wait) } = self.kind() {
             map.serialize_entry("retry_after_ms", &wait.as_millis())?;
