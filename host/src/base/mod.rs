@@ -16,11 +16,14 @@
 mod checks;
 #[cfg(any(feature = "filesystem", feature = "wasm"))]
 pub(crate) mod file_stream;
+#[cfg(feature = "s3")]
+pub(crate) mod http;
 mod limit;
 mod listing;
 mod measure;
 mod reader;
 pub mod retry;
+mod secret;
 mod stamp;
 #[cfg(test)]
 mod tests;
@@ -40,6 +43,7 @@ use measure::Measure;
 use stamp::Stamp;
 
 pub use limit::ConcurrencyLimit;
+pub use secret::Secret;
 
 /// A driver with everything in front of it that drivers have in common.
 ///

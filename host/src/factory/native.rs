@@ -39,4 +39,16 @@ pub(super) fn register(entries: &mut BTreeMap<String, Entry>) {
             })
         }),
     );
+    #[cfg(feature = "s3")]
+    for name in ["s3", "s3aws"] {
+        add(
+            name,
+            Arc::new(|parameters: Parameters| {
+                Box::pin(async move {
+                    let driver = crate::drivers::s3::S3::open(parameters.parse()?).await?;
+                    Ok(Arc::new(driver) as Arc<dyn StorageDriver>)
+                })
+            }),
+        );
+    }
 }

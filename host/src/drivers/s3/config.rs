@@ -1,0 +1,332 @@
+//! The driver's parameters: Distribution's names, types, defaults and limits, and a few of our own.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+
+use crate::base::Secret;
+use crate::contract::{Error, ErrorKind, Result};
+use crate::drivers::lenient;
+
+const MIB: u64 = 1024 * 1024;
+const GIB: u64 = 1024 * MIB;
+
+/// The smallest part that S3 takes, but for an upload's last.
+pub(super) const MIN_PART: u64 = 5 * MIB;
+
+/// The largest part, the largest range of a copy, and the largest object that one copy takes.
+pub(super) const MAX_PART: u64 = 5 * GIB;
+
+/// The longest time for which a presigned address is valid: SigV4's seven days.
+const MAX_EXPIRY: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// The parameters of the `s3` driver. Unknown keys are refused.
+///
+/// Those of Distribution have its names, types, defaults and limits (`registry/storage/driver/s3-aws`). Of our own are
+/// `sessiontoken`, `redirectexpiry`, and the quirks of S3-like stores: `checksum`, `listorder`, `multidelete`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "lowercase")]
+pub struct S3Config {
+    /// The access key's id. Static keys are used if both parts are given, else the chain of
+    /// [credentials](super::Identity).
+    #[serde(deserialize_with = "lenient::text")]
+    pub accesskey: String,
+    /// The access key's secret part.
+    pub secretkey: Secret,
+    /// The session's token, for temporary static keys.
+    pub sessiontoken: Secret,
+    /// The region. Needed unless `regionendpoint` is given, where it is `us-east-1` by default.
+    #[serde(deserialize_with = "lenient::text")]
+    pub region: String,
+    /// The address of an S3-like store. Without a scheme it gets one by `secure`.
+    pub regionendpoint: String,
+    /// The address by which clients reach the store, for redirects: scheme and host.
+    pub redirectendpoint: String,
+    /// How long an address for a redirect is valid, in Go's notation. Default 20 minutes.
+    #[serde(deserialize_with = "expiry")]
+    pub redirectexpiry: Duration,
+    /// Whether the bucket stands in the path and not in the host's name.
+    #[serde(deserialize_with = "lenient::flag")]
+    pub forcepathstyle: bool,
+    /// The bucket, which must exist.
+    #[serde(deserialize_with = "lenient::text")]
+    pub bucket: String,
+    /// Whether the store encrypts: with its own keys, or with `keyid`'s.
+    #[serde(deserialize_with = "lenient::flag")]
+    pub encrypt: bool,
+    /// The KMS key to encrypt with. Says nothing without `encrypt`.
+    #[serde(deserialize_with = "lenient::text")]
+    pub keyid: String,
+    /// Whether an endpoint without a scheme is HTTPS. Default true.
+    #[serde(deserialize_with = "lenient::flag")]
+    pub secure: bool,
+    /// Whether certificates are not checked.
+    #[serde(deserialize_with = "lenient::flag")]
+    pub skipverify: bool,
+    /// Signature version 4. False is refused: version 2 is not spoken.
+    #[serde(deserialize_with = "lenient::flag")]
+    pub v4auth: bool,
+    /// The bytes of a part, which is what an open upload holds in memory. 5 MiB to 5 GiB, default 10 MiB.
+    #[serde(deserialize_with = "lenient::number")]
+    pub chunksize: u64,
+    /// The bytes of one range of a copy in ranges. 5 MiB to 5 GiB, default 32 MiB.
+    #[serde(deserialize_with = "lenient::number")]
+    pub multipartcopychunksize: u64,
+    /// How many ranges of one copy are under way at a time. Default 100.
+    #[serde(deserialize_with = "lenient::number")]
+    pub multipartcopymaxconcurrency: u64,
+    /// The largest object that is copied by one request. At most 5 GiB, default 32 MiB.
+    #[serde(deserialize_with = "lenient::number")]
+    pub multipartcopythresholdsize: u64,
+    /// What every key begins with.
+    #[serde(deserialize_with = "lenient::text")]
+    pub rootdirectory: String,
+    /// The storage class of what is written; `NONE` names none. Default `STANDARD`.
+    pub storageclass: String,
+    /// Added to the `User-Agent` of each request.
+    #[serde(deserialize_with = "lenient::text")]
+    pub useragent: String,
+    /// The canned ACL of what is written. Default `private`.
+    pub objectacl: String,
+    /// Whether the endpoint that answers on IPv6 too is used.
+    #[serde(deserialize_with = "lenient::flag")]
+    pub usedualstack: bool,
+    /// Whether Transfer Acceleration is used.
+    #[serde(deserialize_with = "lenient::flag")]
+    pub accelerate: bool,
+    /// Whether the FIPS endpoint is used.
+    #[serde(deserialize_with = "lenient::flag")]
+    pub usefipsendpoint: bool,
+    /// One of Distribution's levels. Any but `off` logs each request at level info, without headers and bodies.
+    #[serde(deserialize_with = "lenient::text")]
+    pub loglevel: String,
+    /// Which checksums of whole objects are sent, stored and checked again when an object is read as a whole. Besides,
+    /// each request's signature covers the SHA-256 of its body. Default: [`Checksum::Crc32c`] on Amazon S3, none on a store of one's
+    /// own, many of which refuse the headers.
+    pub checksum: Option<Checksum>,
+    /// In which order the store lists. Default [`ListOrder::Auto`].
+    pub listorder: ListOrder,
+    /// Whether the store deletes many objects by one request. Default true.
+    #[serde(deserialize_with = "lenient::flag")]
+    pub multidelete: bool,
+}
+
+/// A checksum of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Checksum {
+    /// None.
+    None,
+    /// CRC-32.
+    Crc32,
+    /// CRC-32C.
+    Crc32c,
+    /// SHA-256.
+    Sha256,
+}
+
+/// The order in which a store lists keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ListOrder {
+    /// Bytewise, unless a store of one's own tells by its name, when the driver is opened, that it is one which does not.
+    #[default]
+    Auto,
+    /// Bytewise, as Amazon S3 lists.
+    Bytewise,
+    /// Directory by directory, `x/y/z` before `x/y-1`, as SeaweedFS lists. Walks then list each directory by itself.
+    Tree,
+}
+
+impl Default for S3Config {
+    fn default() -> Self {
+        S3Config {
+            accesskey: String::new(),
+            secretkey: Secret::default(),
+            sessiontoken: Secret::default(),
+            region: String::new(),
+            regionendpoint: String::new(),
+            redirectendpoint: String::new(),
+            redirectexpiry: Duration::from_secs(20 * 60),
+            forcepathstyle: false,
+            bucket: String::new(),
+            encrypt: false,
+            keyid: String::new(),
+            secure: true,
+            skipverify: false,
+            v4auth: true,
+            chunksize: 10 * MIB,
+            multipartcopychunksize: 32 * MIB,
+            multipartcopymaxconcurrency: 100,
+            multipartcopythresholdsize: 32 * MIB,
+            rootdirectory: String::new(),
+            storageclass: "STANDARD".to_owned(),
+            useragent: String::new(),
+            objectacl: "private".to_owned(),
+            usedualstack: false,
+            accelerate: false,
+            usefipsendpoint: false,
+            loglevel: "off".to_owned(),
+            checksum: None,
+            listorder: ListOrder::Auto,
+            multidelete: true,
+        }
+    }
+}
+
+const STORAGE_CLASSES: [&str; 9] = [
+    "NONE",
+    "STANDARD",
+    "REDUCED_REDUNDANCY",
+    "STANDARD_IA",
+    "ONEZONE_IA",
+    "INTELLIGENT_TIERING",
+    "OUTPOSTS",
+    "GLACIER_IR",
+    "EXPRESS_ONEZONE",
+];
+
+const ACLS: [&str; 7] = [
+    "private",
+    "public-read",
+    "public-read-write",
+    "authenticated-read",
+    "aws-exec-read",
+    "bucket-owner-read",
+    "bucket-owner-full-control",
+];
+
+impl S3Config {
+    /// Checks the parameters against each other and brings them into their final form.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidParameters`], in Distribution's words where it has any.
+    pub(super) fn checked(mut self) -> Result<Self> {
+        if self.bucket.is_empty() {
+            return Err(invalid("no bucket parameter provided"));
+        }
+        if self.accesskey.is_empty() != self.secretkey.is_empty() {
+            // Distribution would silently use whatever else it finds.
+            return Err(invalid("accesskey and secretkey come together: give both, or neither for the default chain"));
+        }
+        if !self.sessiontoken.is_empty() && self.accesskey.is_empty() {
+            return Err(invalid("a sessiontoken belongs to an accesskey and a secretkey"));
+        }
+        if !self.v4auth {
+            return Err(invalid("`v4auth: false` asks for signature version 2, which is not spoken; leave it out"));
+        }
+        self.check_addresses()?;
+        for (name, value, least, most) in [
+            ("chunksize", self.chunksize, MIN_PART, MAX_PART),
+            ("multipartcopychunksize", self.multipartcopychunksize, MIN_PART, MAX_PART),
+            ("multipartcopymaxconcurrency", self.multipartcopymaxconcurrency, 1, u64::from(u32::MAX)),
+            ("multipartcopythresholdsize", self.multipartcopythresholdsize, 0, MAX_PART),
+        ] {
+            if !(least..=most).contains(&value) {
+                let message =
+                    format!("the {name} {value} parameter should be a number between {least} and {most} (inclusive)");
+                return Err(invalid(message));
+            }
+        }
+        self.storageclass.make_ascii_uppercase();
+        if !STORAGE_CLASSES.contains(&&*self.storageclass) {
+            let message = format!("the storageclass parameter must be one of {}", STORAGE_CLASSES.join(", "));
+            return Err(invalid(message));
+        }
+        if !ACLS.contains(&&*self.objectacl) {
+            return Err(invalid(format!("invalid value for objectacl parameter: must be one of {}", ACLS.join(", "))));
+        }
+        if self.rootdirectory.split('/').any(|component| matches!(component, "." | "..")) {
+            return Err(invalid("rootdirectory has a component `.` or `..`, which no address can hold"));
+        }
+        Ok(self)
+    }
+
+    fn check_addresses(&mut self) -> Result<()> {
+        if self.regionendpoint.is_empty() {
+            match &*self.region {
+                "" => return Err(invalid("no region parameter provided")),
+                region if !is_region(region) => return Err(invalid(format!("invalid region provided: {region}"))),
+                _ => {}
+            }
+        } else {
+            if !self.regionendpoint.contains("://") {
+                let scheme = if self.secure { "https" } else { "http" };
+                self.regionendpoint = format!("{scheme}://{}", self.regionendpoint);
+            }
+            address("regionendpoint", &self.regionendpoint)?;
+            if self.accelerate || self.usedualstack || self.usefipsendpoint {
+                let message = "accelerate, usedualstack and usefipsendpoint choose among Amazon's addresses; leave them out beside regionendpoint";
+                return Err(invalid(message));
+            }
+            if self.region.is_empty() {
+                self.region = "us-east-1".to_owned();
+            }
+        }
+        if !self.redirectendpoint.is_empty() {
+            let url = address("redirectendpoint", &self.redirectendpoint)?;
+            if !matches!(url.path(), "" | "/") || url.query().is_some() {
+                return Err(invalid("redirectendpoint is a scheme and a host, without a path or a query"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns whether the store is one that was named by its address, and not Amazon's.
+    pub(super) fn is_own_store(&self) -> bool {
+        !self.regionendpoint.is_empty() && !self.regionendpoint.contains(".amazonaws.com")
+    }
+
+    /// Returns which checksum is used.
+    pub(super) fn checksum(&self) -> Checksum {
+        self.checksum.unwrap_or(if self.is_own_store() { Checksum::None } else { Checksum::Crc32c })
+    }
+
+    /// Returns whether each request is logged.
+    pub(super) fn logs_requests(&self) -> bool {
+        const LEVELS: [&str; 6] = [
+            "debug",
+            "debugwithsigning",
+            "debugwithhttpbody",
+            "debugwithrequestretries",
+            "debugwithrequesterrors",
+            "debugwitheventstreambody",
+        ];
+        LEVELS.contains(&&*self.loglevel.to_ascii_lowercase())
+    }
+}
+
+fn invalid(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidParameters, message)
+}
+
+fn address(name: &str, text: &str) -> Result<reqwest::Url> {
+    let url = reqwest::Url::parse(text).map_err(|error| invalid(format!("{name} is no address: {error}")))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
+        return Err(invalid(format!("{name} needs http:// or https:// and a host")));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(invalid(format!("{name} holds no user and no password: use accesskey and secretkey")));
+    }
+    Ok(url)
+}
+
+/// Returns whether a text has the form of the regions' names: `eu-central-1`, `us-gov-west-1`. The SDK's own list is not
+/// public, and would be old when a new region opens.
+fn is_region(text: &str) -> bool {
+    let mut parts: Vec<&str> = text.split('-').collect();
+    let number = parts.pop().unwrap_or_default();
+    let is_word = |part: &&str| part.len() >= 2 && part.bytes().all(|byte| byte.is_ascii_lowercase());
+    parts.len() >= 2 && parts.iter().all(is_word) && (1..=2).contains(&number.len()) && number.parse::<u8>().is_ok()
+}
+
+fn expiry<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Duration, D::Error> {
+    let expiry: Duration = humantime_serde::deserialize(deserializer)?;
+    if expiry < Duration::from_secs(1) || expiry > MAX_EXPIRY {
+        return Err(serde::de::Error::custom(
+            "must lie between 1s and 7 days (168h), the most that a signature allows",
+        ));
+    }
+    Ok(expiry)
+}

@@ -1,0 +1,219 @@
+//! What the store's answers mean.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::RequestId;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+use crate::contract::{Error, ErrorKind, StoragePath};
+
+/// Whether a request changes something, and so what it means when its answer is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// Nothing happened.
+    Reads,
+    /// It may have happened.
+    Writes,
+}
+
+/// The store's own answer that it will not do this, now or later. What it means depends on what was asked.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) status: u16,
+    /// S3's name for it; empty where the answer had none.
+    pub(super) code: String,
+    message: String,
+}
+
+/// Why a request did not succeed.
+pub(super) enum Failure {
+    /// Another attempt may succeed.
+    Transient(Error),
+    Refused(Refusal),
+    /// No answer, and no attempt will bring one.
+    Broken(Error),
+}
+
+impl Refusal {
+    /// Returns whether nothing is at the key.
+    pub(super) fn is_not_found(&self) -> bool {
+        // The answer to a HEAD has no body, and so no code.
+        matches!(&*self.code, "NoSuchKey" | "NotFound") || (self.status == 404 && self.code.is_empty())
+    }
+
+    /// Returns whether there is no such upload. Ceph says `NoSuchKey` for one that was aborted.
+    pub(super) fn is_no_upload(&self) -> bool {
+        matches!(&*self.code, "NoSuchUpload" | "NoSuchKey" | "NotFound")
+    }
+
+    /// Returns whether the range begins beyond the object's end.
+    pub(super) fn is_beyond_end(&self) -> bool {
+        self.status == 416 || self.code == "InvalidRange"
+    }
+
+    /// Returns the error of an operation on a file that is not there.
+    pub(super) fn into_error_at(self, path: &StoragePath) -> Error {
+        if self.is_not_found() { Error::path_not_found(path) } else { self.into() }
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Error {
+        let Refusal { status, code, message } = refusal;
+        let (kind, advice) = match (&*code, status) {
+            ("NoSuchBucket", _) => (ErrorKind::InvalidParameters, "create the bucket, or correct `bucket`"),
+            ("PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException", _)
+            | (_, 301 | 307) => (ErrorKind::InvalidParameters, "the bucket is in another region; correct `region`"),
+            ("RequestTimeTooSkewed", _) => (ErrorKind::AccessDenied, "set this machine's clock"),
+            ("ExpiredToken" | "TokenRefreshRequired", _) => {
+                (ErrorKind::AccessDenied, "the credentials have expired; renew them")
+            }
+            ("QuotaExceeded" | "XMinioStorageFull" | "InsufficientStorage", _) | (_, 507) => {
+                (ErrorKind::QuotaExceeded, "")
+            }
+            ("InvalidObjectState", _) => (ErrorKind::Other, "the object is archived; restore it"),
+            ("EntityTooLarge" | "MaxMessageLengthExceeded", _) | (_, 413) => (ErrorKind::TooLarge, ""),
+            ("EntityTooSmall", _) => (ErrorKind::Other, "the upload has a part below 5 MiB that is not its last"),
+            ("KeyTooLongError", _) => (ErrorKind::InvalidPath, ""),
+            ("NoSuchUpload", _) => (ErrorKind::Conflict, "somebody else completed or aborted the upload"),
+            ("PreconditionFailed" | "ConditionalRequestConflict" | "InvalidPart" | "InvalidPartOrder", _)
+            | (_, 412) => (ErrorKind::Conflict, "somebody else changed it"),
+            ("NotImplemented" | "MethodNotAllowed", _) | (_, 501) => {
+                (ErrorKind::Unsupported, "the store does not do this")
+            }
+            (_, 401 | 403) => (ErrorKind::AccessDenied, ""),
+            _ => (ErrorKind::Other, ""),
+        };
+        let separator = if advice.is_empty() { "" } else { "; " };
+        Error::new(kind, format!("{message}{separator}{advice}"))
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Error {
+        match failure {
+            Failure::Transient(error) | Failure::Broken(error) => error,
+            Failure::Refused(refusal) => refusal.into(),
+        }
+    }
+}
+
+/// Says what became of a request.
+pub(super) fn failure<E>(error: SdkError<E, HttpResponse>, effect: Effect) -> Failure
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let lost = |what: String| {
+        let kind = if effect == Effect::Reads { ErrorKind::Unavailable } else { ErrorKind::OutcomeUnknown };
+        Failure::Transient(Error::new(kind, what))
+    };
+    match &error {
+        SdkError::ServiceError(answer) => service(answer.raw(), answer.err(), effect),
+        // The answer began and could not be read.
+        SdkError::ResponseError(answer) if answer.raw().status().is_success() => {
+            lost(format!("the answer could not be read: {}", root_cause(&error)))
+        }
+        // An error without S3's document: a proxy's, or one that was cut.
+        SdkError::ResponseError(answer) => {
+            let status = answer.raw().status().as_u16();
+            by_status(answer.raw(), status, "", format!("HTTP status {status}"), effect)
+        }
+        SdkError::DispatchFailure(failure) => {
+            if let Some(credentials) = credentials_error(&error) {
+                return credentials;
+            }
+            let text = root_cause(&error);
+            match () {
+                // Before a connection is there, nothing can have happened.
+                () if is_connect(&error) => {
+                    Failure::Transient(Error::new(ErrorKind::Unavailable, format!("cannot connect: {text}")))
+                }
+                () if failure.is_user() => Failure::Broken(Error::new(ErrorKind::Other, text)),
+                () => lost(text),
+            }
+        }
+        SdkError::TimeoutError(_) => lost("no answer in time".to_owned()),
+        _ => credentials_error(&error)
+            .unwrap_or_else(|| Failure::Broken(Error::new(ErrorKind::Other, root_cause(&error)))),
+    }
+}
+
+fn service<E: ProvideErrorMetadata>(raw: &HttpResponse, error: &E, effect: Effect) -> Failure {
+    let status = raw.status().as_u16();
+    let code = error.meta().code().unwrap_or_default();
+    let mut text = match (code, error.meta().message()) {
+        ("", _) => format!("HTTP status {status}"),
+        (code, Some(message)) if !message.is_empty() => format!("{code}: {message}"),
+        (code, _) => format!("{code} (HTTP status {status})"),
+    };
+    if let Some(id) = error.meta().request_id().or_else(|| raw.headers().get("x-amz-request-id")) {
+        text.push_str(&format!(" (request id {id})"));
+    }
+    by_status(raw, status, code, text, effect)
+}
+
+fn by_status(raw: &HttpResponse, status: u16, code: &str, message: String, effect: Effect) -> Failure {
+    let transient = |kind| Failure::Transient(Error::new(kind, message.clone()));
+    match (code, status) {
+        ("SlowDown" | "TooManyRequests" | "RequestLimitExceeded" | "Throttling" | "ThrottlingException", _)
+        | (_, 429 | 503) => {
+            let seconds = raw.headers().get("retry-after").and_then(|text| text.trim().parse().ok());
+            transient(ErrorKind::Throttled { retry_after: seconds.map(Duration::from_secs) })
+        }
+        // The store waited for the request's body, or refused it because it arrived changed: nothing happened.
+        ("RequestTimeout" | "BadDigest" | "XAmzContentSHA256Mismatch" | "IncompleteBody", _) | (_, 408) => {
+            transient(ErrorKind::Unavailable)
+        }
+        ("OperationAborted", _) => transient(ErrorKind::Unavailable),
+        // A success whose body tells of an error: S3 had begun to answer before it knew.
+        ("InternalError", _) | (_, 500 | 502 | 504) => match effect {
+            Effect::Reads => transient(ErrorKind::Unavailable),
+            Effect::Writes => transient(ErrorKind::OutcomeUnknown),
+        },
+        _ => Failure::Refused(Refusal { status, code: code.to_owned(), message }),
+    }
+}
+
+/// Returns what it means if the request was not sent because there were no credentials.
+fn credentials_error(error: &(dyn std::error::Error + 'static)) -> Option<Failure> {
+    let credentials = chain(error).find_map(|cause| cause.downcast_ref::<CredentialsError>())?;
+    let text = root_cause(credentials);
+    Some(match credentials {
+        CredentialsError::ProviderTimedOut(_) | CredentialsError::ProviderError(_) => {
+            Failure::Transient(Error::new(ErrorKind::Unavailable, format!("no credentials could be got: {text}")))
+        }
+        _ => Failure::Broken(Error::new(ErrorKind::AccessDenied, format!("there are no credentials: {text}"))),
+    })
+}
+
+fn is_connect(error: &(dyn std::error::Error + 'static)) -> bool {
+    chain(error).any(|cause| cause.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_connect))
+}
+
+fn chain<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source())
+}
+
+/// Returns the innermost error's text: the SDK's own say only that something failed.
+pub(super) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut texts: Vec<String> = chain(error).map(ToString::to_string).collect();
+    texts.dedup();
+    // The last two: `connection error` alone would not say what was wrong with it.
+    texts.split_off(texts.len().saturating_sub(2)).join(": ")
+}
+
+/// Returns the error of a body that ended before its end.
+pub(super) fn cut(error: &aws_smithy_types::byte_stream::error::Error) -> Error {
+    let text = root_cause(error);
+    let mismatch = std::iter::successors(error.source(), |error| (*error).source())
+        .any(|cause| cause.to_string().contains("checksum mismatch"));
+    if mismatch {
+        return Error::new(ErrorKind::Corrupt, format!("{text}; read it again, and restore it if that does not help"));
+    }
+    Error::new(ErrorKind::Unavailable, format!("the answer was cut: {text}"))
+}

@@ -1,0 +1,351 @@
+//! An upload in parts, as S3 keeps it: begun, found again, added to, completed, aborted.
+
+use std::time::SystemTime;
+
+use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, MultipartUpload, Part};
+use bytes::Bytes;
+use md5::{Digest, Md5};
+
+use super::error::{Effect, Refusal};
+use super::read::time;
+use super::store::{CONTENT_TYPE, Store};
+use crate::contract::{Error, ErrorKind, Result, StoragePath};
+
+/// The most parts of an upload.
+const MAX_PARTS: usize = 10_000;
+
+/// An upload that S3 knows of.
+#[derive(Debug)]
+pub(super) struct Multipart {
+    pub(super) path: StoragePath,
+    key: String,
+    id: String,
+    /// In order, and as S3 wants them for the completion.
+    parts: Vec<StoredPart>,
+    checksum: Option<ChecksumAlgorithm>,
+    /// When this was begun or found: the object that it becomes is not older.
+    since: SystemTime,
+}
+
+#[derive(Debug)]
+struct StoredPart {
+    size: u64,
+    completed: CompletedPart,
+}
+
+/// An upload that is listed.
+pub(super) struct Listed {
+    pub(super) key: String,
+    pub(super) id: String,
+    pub(super) initiated: Option<SystemTime>,
+}
+
+impl Multipart {
+    /// Returns how many bytes S3 has.
+    pub(super) fn size(&self) -> u64 {
+        self.parts.iter().map(|part| part.size).sum()
+    }
+
+    /// Returns the size of the last part; none if there is none.
+    pub(super) fn last_part(&self) -> Option<u64> {
+        self.parts.last().map(|part| part.size)
+    }
+
+    pub(super) fn next_number(&self) -> Result<i32> {
+        if self.parts.len() >= MAX_PARTS {
+            let message = format!("an upload has at most {MAX_PARTS} parts; raise `chunksize` and begin it anew");
+            return Err(Error::new(ErrorKind::TooLarge, message));
+        }
+        Ok(self.parts.last().and_then(|part| part.completed.part_number).unwrap_or(0) + 1)
+    }
+
+    /// Returns the ETag that the object will have: the MD5 of the parts' own, and their number. None if theirs are not
+    /// MD5 sums, as with some kinds of encryption.
+    fn expected_etag(&self) -> Option<String> {
+        let mut md5 = Md5::new();
+        for part in &self.parts {
+            let text = part.completed.e_tag()?.trim_matches('"');
+            if text.len() != 32 {
+                return None;
+            }
+            for at in (0..32).step_by(2) {
+                md5.update([u8::from_str_radix(text.get(at..at + 2)?, 16).ok()?]);
+            }
+        }
+        let hex: String = md5.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Some(format!("{hex}-{}", self.parts.len()))
+    }
+}
+
+impl Store {
+    /// Begins an upload: one request.
+    ///
+    /// An answer that is lost leaves an upload that nobody knows of, and which would be taken for this one when it is
+    /// continued. So if there was a second attempt, any other upload of the key is aborted.
+    pub(super) async fn begin(&self, path: &StoragePath) -> Result<Multipart> {
+        let key = self.keys.key(path);
+        let since = SystemTime::now();
+        let attempts = std::sync::atomic::AtomicU32::new(0);
+        let request = || {
+            attempts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let object = &self.object;
+            self.client
+                .create_multipart_upload()
+                .bucket(self.bucket())
+                .key(&key)
+                .content_type(CONTENT_TYPE)
+                .acl(object.acl.clone())
+                .set_server_side_encryption(object.encryption.clone())
+                .set_ssekms_key_id(object.kms_key.clone())
+                .set_storage_class(object.storage_class.clone())
+                .set_checksum_algorithm(object.checksum.clone())
+                .send()
+        };
+        let answer = self.send(Effect::Writes, 0, request).await?.map_err(Error::from)?;
+        let Some(id) = answer.upload_id else {
+            return Err(Error::new(ErrorKind::Other, "the store began an upload and gave it no id"));
+        };
+        if attempts.into_inner() > 1 {
+            for other in self.uploads_of(&key).await? {
+                if other.id != id {
+                    self.abort(&key, &other.id).await?;
+                }
+            }
+        }
+        Ok(Multipart { path: path.clone(), key, id, parts: Vec::new(), checksum: self.object.checksum.clone(), since })
+    }
+
+    /// Finds the upload of a path, with its parts: the first that is listed, as Distribution does.
+    pub(super) async fn find(&self, path: &StoragePath) -> Result<Option<Multipart>> {
+        let key = self.keys.key(path);
+        let since = SystemTime::now();
+        let Some(upload) = self.uploads_of(&key).await?.into_iter().next() else { return Ok(None) };
+        let Some((parts, checksum)) = self.parts(&key, &upload.id).await? else { return Ok(None) };
+        Ok(Some(Multipart { path: path.clone(), key, id: upload.id, parts, checksum, since }))
+    }
+
+    /// Aborts every upload of a path, since the next one to continue is the first that is listed.
+    pub(super) async fn abort_all(&self, path: &StoragePath) -> Result<()> {
+        let key = self.keys.key(path);
+        for upload in self.uploads_of(&key).await? {
+            self.abort(&key, &upload.id).await?;
+        }
+        Ok(())
+    }
+
+    async fn uploads_of(&self, key: &str) -> Result<Vec<Listed>> {
+        let mut found = Vec::new();
+        let mut marker = None;
+        loop {
+            let (page, next) = self.uploads_page(key, marker).await?;
+            // The key itself sorts before all that it prefixes; only a store with another order goes on after it.
+            let is_past = !self.is_tree_order && page.last().is_some_and(|last| last.key != key);
+            found.extend(page.into_iter().filter(|upload| upload.key == key));
+            match next {
+                Some(next) if !is_past => marker = Some(next),
+                _ => return Ok(found),
+            }
+        }
+    }
+
+    /// Lists a page of the uploads whose keys begin with `prefix`, and where the next begins: after a key and an id.
+    pub(super) async fn uploads_page(
+        &self,
+        prefix: &str,
+        marker: Option<(String, String)>,
+    ) -> Result<(Vec<Listed>, Option<(String, String)>)> {
+        let request = || {
+            let request = self.client.list_multipart_uploads().bucket(self.bucket()).prefix(prefix);
+            // S3 heeds the second only beside the first.
+            let (key, id) = marker.clone().unzip();
+            request.set_key_marker(key).set_upload_id_marker(id).send()
+        };
+        let answer = self.send(Effect::Reads, 0, request).await?.map_err(Error::from)?;
+        let listed = |upload: &MultipartUpload| {
+            let initiated = upload.initiated().and_then(time);
+            Some(Listed { key: upload.key()?.to_owned(), id: upload.upload_id()?.to_owned(), initiated })
+        };
+        let page: Vec<Listed> = answer.uploads().iter().filter_map(listed).collect();
+        let next = match (answer.is_truncated, answer.next_key_marker, answer.next_upload_id_marker) {
+            (Some(true), Some(key), Some(id)) if !key.is_empty() => Some((key, id)),
+            // SeaweedFS names no place to go on at; its last upload is one.
+            (Some(true), _, _) => page.last().map(|last| (last.key.clone(), last.id.clone())),
+            _ => None,
+        };
+        if next.is_some() && next == marker {
+            return Err(Error::new(ErrorKind::Other, "the store lists the same page of uploads again and again"));
+        }
+        Ok((page, next))
+    }
+
+    /// Returns an upload's parts in order, and which checksums they have; none if the upload is gone.
+    async fn parts(&self, key: &str, id: &str) -> Result<Option<(Vec<StoredPart>, Option<ChecksumAlgorithm>)>> {
+        let mut parts: Vec<StoredPart> = Vec::new();
+        let mut marker: Option<String> = None;
+        loop {
+            let request = || {
+                let request = self.client.list_parts().bucket(self.bucket()).key(key).upload_id(id);
+                request.set_part_number_marker(marker.clone()).send()
+            };
+            let answer = match self.send(Effect::Reads, 0, request).await? {
+                Ok(answer) => answer,
+                Err(refusal) if refusal.is_no_upload() => return Ok(None),
+                Err(refusal) => return Err(refusal.into()),
+            };
+            parts.extend(answer.parts().iter().map(stored_part));
+            let next = parts.last().and_then(|part| part.completed.part_number).map(|number| number.to_string());
+            if answer.is_truncated != Some(true) || next == marker {
+                parts.sort_by_key(|part| part.completed.part_number);
+                return Ok(Some((parts, answer.checksum_algorithm)));
+            }
+            marker = next;
+        }
+    }
+
+    /// Adds a part: one request. Sent twice, it is stored once, since it has a number.
+    pub(super) async fn add_part(&self, upload: &mut Multipart, content: Bytes) -> Result<()> {
+        let number = upload.next_number()?;
+        let size = content.len() as u64;
+        let request = || {
+            let part = self.client.upload_part().bucket(self.bucket()).key(&upload.key).upload_id(&upload.id);
+            part.part_number(number).set_checksum_algorithm(upload.checksum.clone()).body(content.clone().into()).send()
+        };
+        let answer = self.send(Effect::Writes, size, request).await?.map_err(gone)?;
+        let completed = CompletedPart::builder()
+            .part_number(number)
+            .set_e_tag(answer.e_tag)
+            .set_checksum_crc32(answer.checksum_crc32)
+            .set_checksum_crc32_c(answer.checksum_crc32_c)
+            .set_checksum_sha256(answer.checksum_sha256)
+            .build();
+        upload.parts.push(StoredPart { size, completed });
+        Ok(())
+    }
+
+    /// Adds a range of an object as a part, within the store: one request.
+    pub(super) async fn copy_part(
+        &self,
+        upload: &Multipart,
+        number: i32,
+        source: &str,
+        version: Option<&str>,
+        first: u64,
+        size: u64,
+    ) -> Result<CompletedPart> {
+        let range = format!("bytes={first}-{}", first + size - 1);
+        let request = || {
+            self.client
+                .upload_part_copy()
+                .bucket(self.bucket())
+                .key(&upload.key)
+                .upload_id(&upload.id)
+                .part_number(number)
+                .copy_source(source)
+                .copy_source_range(&range)
+                .set_copy_source_if_match(version.map(str::to_owned))
+                .send()
+        };
+        let answer = self.send(Effect::Writes, size, request).await?.map_err(gone)?;
+        let result = answer.copy_part_result.unwrap_or_else(|| aws_sdk_s3::types::CopyPartResult::builder().build());
+        let part = CompletedPart::builder().part_number(number);
+        Ok(part
+            .set_e_tag(result.e_tag)
+            .set_checksum_crc32(result.checksum_crc32)
+            .set_checksum_crc32_c(result.checksum_crc32_c)
+            .set_checksum_sha256(result.checksum_sha256)
+            .build())
+    }
+
+    /// Takes up parts that were copied, in order.
+    pub(super) fn adopt(upload: &mut Multipart, parts: impl IntoIterator<Item = (u64, CompletedPart)>) {
+        upload.parts.extend(parts.into_iter().map(|(size, completed)| StoredPart { size, completed }));
+    }
+
+    /// Makes an upload the object: one request while no answer is lost.
+    ///
+    /// An answer that is lost is looked for: when the upload is gone, the object tells by its ETag whether it is what was
+    /// uploaded. An upload that could not be completed is never aborted: it can be continued.
+    pub(super) async fn complete(&self, upload: &mut Multipart) -> Result<u64> {
+        if upload.parts.is_empty() {
+            // S3 completes no upload without parts.
+            self.add_part(upload, Bytes::new()).await?;
+        }
+        let size = upload.size();
+        let parts: Vec<CompletedPart> = upload.parts.iter().map(|part| part.completed.clone()).collect();
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
+        let request = || {
+            let request = self.client.complete_multipart_upload().bucket(self.bucket()).key(&upload.key);
+            request.upload_id(&upload.id).multipart_upload(parts.clone()).send()
+        };
+        let error = match self.send(Effect::Writes, size / 64, request).await {
+            Ok(Ok(_)) => return Ok(size),
+            Ok(Err(refusal)) if refusal.is_no_upload() => gone(refusal),
+            Ok(Err(refusal)) => return Err(refusal.into()),
+            Err(error) if *error.kind() == ErrorKind::OutcomeUnknown => error,
+            Err(error) => return Err(error),
+        };
+        match self.is_completed(upload, size).await {
+            Ok(true) => Ok(size),
+            _ => Err(error),
+        }
+    }
+
+    /// Returns whether the object at the upload's key is what it was to become.
+    async fn is_completed(&self, upload: &Multipart, size: u64) -> Result<bool> {
+        let Some(info) = self.stat_file(&upload.path).await? else { return Ok(false) };
+        if info.size != size {
+            return Ok(false);
+        }
+        let Some(version) = info.version else { return Ok(false) };
+        if upload.expected_etag().is_some_and(|etag| etag == version) {
+            return Ok(true);
+        }
+        // Not every store makes the ETag as Amazon does. One of so many parts, and not older than this upload's
+        // beginning, is this upload all the same. The store's clock may be behind.
+        let slack = std::time::Duration::from_secs(2);
+        let is_new = info.modified.is_some_and(|modified| modified + slack >= upload.since);
+        Ok(is_new && version.ends_with(&format!("-{}", upload.parts.len())))
+    }
+
+    /// Throws an upload away, with what it has: one request. One that is gone is no error.
+    pub(super) async fn abort(&self, key: &str, id: &str) -> Result<()> {
+        let request = || self.client.abort_multipart_upload().bucket(self.bucket()).key(key).upload_id(id).send();
+        match self.send(Effect::Writes, 0, request).await? {
+            Ok(_) => Ok(()),
+            Err(refusal) if refusal.is_no_upload() => Ok(()),
+            Err(refusal) => Err(refusal.into()),
+        }
+    }
+
+    /// The same, of an upload that is known.
+    pub(super) async fn abort_upload(&self, upload: &Multipart) -> Result<()> {
+        self.abort(&upload.key, &upload.id).await
+    }
+
+    /// The same, where an error is on its way already that says more.
+    pub(super) async fn abort_quietly(&self, upload: &Multipart, path: &StoragePath) {
+        if let Err(error) = self.abort_upload(upload).await {
+            tracing::warn!(%path, %error, "could not abort an upload that failed; `wharf uploads` lists it");
+        }
+    }
+}
+
+/// An upload that is gone is somebody else's doing, whatever the store calls it.
+fn gone(refusal: Refusal) -> Error {
+    if refusal.is_no_upload() {
+        let message = "the upload is gone: somebody else completed or aborted it, or began another at this path";
+        return Error::new(ErrorKind::Conflict, message);
+    }
+    refusal.into()
+}
+
+fn stored_part(part: &Part) -> StoredPart {
+    let completed = CompletedPart::builder()
+        .set_part_number(part.part_number)
+        .set_e_tag(part.e_tag.clone())
+        .set_checksum_crc32(part.checksum_crc32.clone())
+        .set_checksum_crc32_c(part.checksum_crc32_c.clone())
+        .set_checksum_sha256(part.checksum_sha256.clone())
+        .build();
+    StoredPart { size: part.size().and_then(|size| u64::try_from(size).ok()).unwrap_or(0), completed }
+}
