@@ -20,18 +20,29 @@ impl Store {
     /// Deletes a file or a directory, with the uploads at and below it. For each 1,000 keys two requests, and one more
     /// for each 1,000 uploads, but at least one.
     pub(super) async fn delete(&self, path: &StoragePath) -> Result<()> {
-        let mut found = false;
-        let mut after = None;
-        loop {
-            let (keys, next) = self.keys_at(path, after.take()).await?;
-            found |= !keys.is_empty();
-            self.delete_keys(&keys).await?;
-            match next {
-                Some(next) => after = Some(next),
-                None => break,
+        let (key, prefix) = (self.keys.key(path), self.keys.prefix(path));
+        // One page tells all of a file and of a small directory.
+        let (mut keys, more) = self.keys(&key, None).await?;
+        keys.retain(|found| *found == key || found.starts_with(&prefix));
+        let mut found = !keys.is_empty();
+        self.delete_keys(&keys).await?;
+        if more.is_some() {
+            // The rest may be siblings that begin with the same name, any number of them: from here on without those.
+            let mut after = None;
+            loop {
+                let (keys, next) = self.keys(&prefix, after.take()).await?;
+                found |= !keys.is_empty();
+                self.delete_keys(&keys).await?;
+                match next {
+                    Some(next) => after = Some(next),
+                    None => break,
+                }
             }
         }
         found |= self.abort_at(path).await?;
+        if self.is_tree_order {
+            self.remove_directories(prefix).await?;
+        }
         if found { Ok(()) } else { Err(Error::path_not_found(path)) }
     }
 
@@ -55,6 +66,26 @@ impl Store {
                 None => return Ok(found),
             }
         }
+    }
+
+    /// Removes the directories that a store which lists as a tree keeps when their last file is gone: itself by the key
+    /// with the slash at its end, which such a store refuses to do silently while anything lies below.
+    async fn remove_directories(&self, directory: String) -> Result<()> {
+        let mut found = self.directories(&directory).await?;
+        if found.is_empty() {
+            return self.delete_key(&directory).await;
+        }
+        // Deeper ones first.
+        let mut all = vec![directory];
+        while let Some(next) = found.pop() {
+            found.extend(self.directories(&next).await?);
+            all.push(next);
+        }
+        all.sort_by_key(|directory| std::cmp::Reverse(directory.len()));
+        for directory in all {
+            self.delete_key(&directory).await?;
+        }
+        Ok(())
     }
 
     /// Deletes objects: one request for 1,000, where the store does that. Those that are missing are no error.

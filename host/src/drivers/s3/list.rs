@@ -175,19 +175,26 @@ impl Store {
         self.send(Effect::Reads, 0, request).await?.map_err(Error::from)
     }
 
-    /// Returns every key at and below a path, a page at a time: those of the path itself and of what lies below it, and
-    /// no sibling's that begins with its name.
-    pub(super) async fn keys_at(
-        &self,
-        path: &StoragePath,
-        mut token: Option<String>,
-    ) -> Result<(Vec<String>, Option<String>)> {
-        let (key, prefix) = (self.keys.key(path), self.keys.prefix(path));
-        let query = Query { prefix: prefix.clone(), folded: false, after: None, limit: None };
-        let page = self.page(&query, token.take()).await?;
-        let keys = page.contents().iter().filter_map(|object| Some(decode(object.key()?)));
-        let keys = keys.filter(|found| *found == key || found.starts_with(&prefix)).collect();
+    /// Returns a page of the keys that begin with `prefix`, and where the next begins.
+    pub(super) async fn keys(&self, prefix: &str, token: Option<String>) -> Result<(Vec<String>, Option<String>)> {
+        let query = Query { prefix: prefix.to_owned(), folded: false, after: None, limit: None };
+        let page = self.page(&query, token).await?;
+        let keys = page.contents().iter().filter_map(|object| Some(decode(object.key()?))).collect();
         Ok((keys, page.next_continuation_token.filter(|_| page.is_truncated == Some(true))))
+    }
+
+    /// Returns the directories right below a prefix, as prefixes.
+    pub(super) async fn directories(&self, prefix: &str) -> Result<Vec<String>> {
+        let query = Query { prefix: prefix.to_owned(), folded: true, after: None, limit: None };
+        let (mut found, mut token) = (Vec::new(), None);
+        loop {
+            let page = self.page(&query, token).await?;
+            found.extend(page.common_prefixes().iter().filter_map(|prefix| Some(decode(prefix.prefix()?))));
+            token = page.next_continuation_token.filter(|_| page.is_truncated == Some(true));
+            if token.is_none() {
+                return Ok(found);
+            }
+        }
     }
 }
 

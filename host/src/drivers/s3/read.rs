@@ -11,6 +11,9 @@ use super::error::{Effect, cut};
 use super::store::Store;
 use crate::contract::{ByteRange, ByteStream, Error, ErrorKind, FileInfo, MAX_CONTENT, Reader, Result, StoragePath};
 
+/// More than any store's largest object: 1 PiB.
+const LARGEST_OBJECT: u64 = 1 << 50;
+
 impl Store {
     /// Reads a whole object: one request.
     pub(super) async fn get_content(&self, path: &StoragePath) -> Result<Bytes> {
@@ -20,7 +23,7 @@ impl Store {
             let message = format!("the file has {size} bytes, and {MAX_CONTENT} is the most; use a reader");
             return Err(Error::new(ErrorKind::TooLarge, message));
         }
-        let (_, mut stream) = reader.into_parts();
+        let mut stream = reader.into_parts().1.fuse();
         let first = stream.next().await.transpose()?.unwrap_or_default();
         if first.len() as u64 == size {
             // A wrong checksum is told after the last byte.
@@ -52,10 +55,11 @@ impl Store {
             None if range.offset == 0 => None,
             None => Some(format!("bytes={first}-")),
             // At least one byte: there is no notation for none.
-            Some(length) => {
-                let last = range.offset.saturating_add(length).saturating_sub(1).max(first);
-                Some(format!("bytes={first}-{last}"))
-            }
+            Some(length) => match range.offset.saturating_add(length).saturating_sub(1).max(first) {
+                // Not every store reads a number that no object's size has.
+                last if last > LARGEST_OBJECT => Some(format!("bytes={first}-")),
+                last => Some(format!("bytes={first}-{last}")),
+            },
         };
         let is_whole = header.is_none();
         let mode = (is_whole && self.object.checksum.is_some()).then_some(ChecksumMode::Enabled);

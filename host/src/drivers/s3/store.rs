@@ -11,7 +11,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::{ChecksumAlgorithm, ObjectCannedAcl, ServerSideEncryption, StorageClass};
 use aws_sdk_s3::{Client, Config};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::retry::{ReconnectMode, RetryConfig};
 use aws_smithy_types::timeout::TimeoutConfig;
 use bytes::Bytes;
 
@@ -93,7 +93,7 @@ impl Store {
             .force_path_style(config.forcepathstyle)
             .accelerate(config.accelerate)
             // `base` tries again, knows the operation's budget, and waits.
-            .retry_config(RetryConfig::disabled())
+            .retry_config(no_retries())
             .timeout_config(TimeoutConfig::disabled())
             // A slow client of the registry must not end its download. `base` watches for a stalled store.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
@@ -232,12 +232,17 @@ impl Store {
             .http_client(self.connector.clone())
             .region(Region::new(self.config.region.clone()))
             .credentials_provider(SharedChain(self.credentials.clone()))
-            .retry_config(RetryConfig::disabled())
+            .retry_config(no_retries())
             .build();
         let sts = aws_sdk_sts::Client::from_conf(config);
         let answer = self.send(Effect::Reads, 0, || sts.get_caller_identity().send()).await?;
         Ok(answer.map_err(Error::from)?.arn)
     }
+}
+
+/// The SDK tries once, and leaves connections to the HTTP client.
+fn no_retries() -> RetryConfig {
+    RetryConfig::disabled().with_reconnect_mode(ReconnectMode::ReuseAllConnections)
 }
 
 /// The chain as the SDK takes it.
