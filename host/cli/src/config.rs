@@ -18,7 +18,16 @@ pub(crate) struct Config {
     pub(crate) storage: BTreeMap<String, Value>,
 }
 
+/// What stands in `storage:` beside the driver.
+const NO_DRIVERS: [&str; 5] = ["cache", "delete", "maintenance", "redirect", "tag"];
+
 impl Config {
+    /// Returns the driver that `storage:` names; none if it names none or several.
+    pub(crate) fn driver(&self) -> Option<&str> {
+        let mut names = self.storage.keys().map(String::as_str).filter(|name| !NO_DRIVERS.contains(name));
+        names.next().filter(|_| names.next().is_none())
+    }
+
     /// Reads a file.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path)

@@ -23,7 +23,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use commands::{bench, conformance, cp, demo, drivers, files, inspect};
+use commands::{bench, conformance, cp, demo, drivers, files, inspect, uploads, whoami};
 use config::{Config, Given};
 use grant::Grant;
 use open::{Settings, Store};
@@ -83,6 +83,8 @@ enum Command {
     /// Delete a file, or a directory with all below it.
     Rm(files::One),
     Cp(cp::Cp),
+    Uploads(uploads::Uploads),
+    Whoami(whoami::Whoami),
     Demo(demo::Demo),
     Bench(bench::Bench),
 }
@@ -99,6 +101,8 @@ impl Command {
             Command::Put(args) => location::drivers([&*args.location]),
             Command::Ls(args) => location::drivers([&*args.location]),
             Command::Stat(args) | Command::Rm(args) => location::drivers([&*args.location]),
+            Command::Uploads(args) => location::drivers([&*args.location]),
+            Command::Whoami(args) => args.name.iter().cloned().collect(),
             Command::Mv(args) => location::drivers([&*args.from, &*args.to]),
             Command::Cp(args) => location::drivers([&*args.from, &*args.to]),
         }
@@ -166,6 +170,8 @@ async fn run(cli: &Cli) -> Result<()> {
         Command::Mv(args) => files::mv(args, &store, driver, cli.json).await,
         Command::Rm(args) => files::rm(args, &store, driver, cli.json).await,
         Command::Cp(args) => args.run(&store, cli.json).await,
+        Command::Uploads(args) => uploads::run(args, &store, driver, cli.json).await,
+        Command::Whoami(args) => whoami::run(args, &store, driver, cli.json).await,
         Command::Demo(args) => args.run(&open::engine(cli.no_cache)?, cli.json).await,
         Command::Bench(args) => args.run(&store, cli.no_cache, cli.json).await,
     }

@@ -81,6 +81,11 @@ impl Store {
         self.files.get(driver).map_or(driver, String::as_str)
     }
 
+    /// Returns the driver that the configuration's `storage:` names, if it is one.
+    pub(crate) fn configured(&self) -> Option<&str> {
+        self.config.driver()
+    }
+
     /// Returns the parameters of a driver, by its name or file.
     pub(crate) fn parameters(&self, driver: &str) -> Result<Parameters> {
         Ok(self.given.of(self.name_of(driver), &self.config)?.into())

@@ -1,6 +1,7 @@
 //! Conveniences that every driver has, built on its operations.
 
 use std::ops::AsyncFnMut;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -68,6 +69,27 @@ pub trait StorageDriverExt: StorageDriver {
     /// Returns the entries of a directory, all in memory.
     async fn list_all(&self, path: &StoragePath) -> Result<Vec<Entry>> {
         self.list(path, None).await?.try_collect().await
+    }
+
+    /// Aborts the unfinished uploads of a path, if all of them were begun at `begun_before` or earlier, and returns how many
+    /// there were; 0 and nothing aborted if a later one is among them, or one of which the time is not known. What is
+    /// committed at the path stays.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`uploads`](StorageDriver::uploads), [`writer`](StorageDriver::writer) and
+    /// [`cancel`](super::FileWriter::cancel).
+    async fn abort_uploads(&self, path: &StoragePath, begun_before: SystemTime) -> Result<usize> {
+        let uploads: Vec<Entry> = self.uploads(path).await?.try_collect().await?;
+        let here: Vec<&Entry> = uploads.iter().filter(|upload| upload.path == *path).collect();
+        if !here.iter().all(|upload| upload.modified.is_some_and(|begun| begun <= begun_before)) {
+            return Ok(0);
+        }
+        if !here.is_empty() {
+            // A writer that begins anew ends whatever was begun there before, and this one leaves nothing itself.
+            self.writer(path, WriteMode::New).await?.cancel().await?;
+        }
+        Ok(here.len())
     }
 
     /// Walks a tree in order and asks `visit` after each entry how to go on.

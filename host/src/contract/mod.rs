@@ -4,6 +4,7 @@
 //! - [`StoragePath`]: the path grammar. [`Position`]: the order of listings.
 //! - [`Error`]: what failed, on what, why, and what to do next.
 //! - [`Capabilities`]: what a driver promises beyond the contract.
+//! - [`Identity`]: as whom a driver works at its store.
 //! - [`walk_by_listing`]: the `walk` of drivers that have none of their own.
 //!
 //! `wit/` says the same for drivers that are components.
@@ -12,6 +13,7 @@ mod capabilities;
 mod driver;
 mod error;
 mod ext;
+mod identity;
 mod info;
 mod path;
 mod walk;
@@ -20,6 +22,7 @@ pub use capabilities::Capabilities;
 pub use driver::{ByteStream, EntryStream, FileWriter, MAX_CONTENT, MAX_DELETE_FILES, Reader, StorageDriver};
 pub use error::{Error, ErrorKind, Operation, Result};
 pub use ext::{StorageDriverExt, write_all};
+pub use identity::Identity;
 pub use info::{ByteRange, Cursor, Entry, FileInfo, Position, RedirectRequest, WriteMode};
 pub use path::StoragePath;
 pub use walk::{WalkStep, walk_by_listing};

@@ -16,11 +16,13 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 
 use crate::base::Base;
-use crate::contract::{Error, ErrorKind, Operation, Result, StorageDriver};
+use crate::contract::{Error, ErrorKind, Identity, Operation, Result, StorageDriver};
 
 #[cfg(feature = "wasm")]
 pub use components::{DriversConfig, Refusal};
 pub use parameters::Parameters;
+
+type Identify = Arc<dyn Fn(Parameters) -> BoxFuture<'static, Result<Identity>> + Send + Sync>;
 
 type Constructor = Arc<dyn Fn(Parameters) -> BoxFuture<'static, Result<Arc<dyn StorageDriver>>> + Send + Sync>;
 
@@ -68,6 +70,8 @@ pub struct Factory {
 #[derive(Clone)]
 enum Entry {
     Native(Constructor),
+    /// A native driver that presents credentials to its store.
+    Identified(Constructor, Identify),
     #[cfg(feature = "wasm")]
     Component(Arc<components::Source>),
 }
@@ -139,7 +143,7 @@ impl Factory {
     pub async fn create(&self, name: &str, parameters: Parameters) -> Result<Arc<dyn StorageDriver>> {
         let opened = match self.entries.get(name) {
             None => return Err(self.unknown(name)),
-            Some(Entry::Native(constructor)) => constructor(parameters).await,
+            Some(Entry::Native(constructor) | Entry::Identified(constructor, _)) => constructor(parameters).await,
             #[cfg(feature = "wasm")]
             Some(Entry::Component(source)) => source.open(name, parameters).await,
         };
@@ -147,6 +151,23 @@ impl Factory {
             Ok(driver) => Ok(Arc::new(Base::new(driver))),
             Err(error) if error.driver().is_some() => Err(error.with_operation(Operation::Open)),
             Err(error) => Err(error.with_driver(name).with_operation(Operation::Open)),
+        }
+    }
+
+    /// Returns as whom the driver of that name works at its store, which is asked for it; none for a driver that presents
+    /// no credentials, and for components, which have their own.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`create`](Factory::create).
+    pub async fn identify(&self, name: &str, parameters: Parameters) -> Result<Option<Identity>> {
+        match self.entries.get(name) {
+            None => Err(self.unknown(name)),
+            Some(Entry::Identified(_, identify)) => identify(parameters)
+                .await
+                .map(Some)
+                .map_err(|error| error.with_driver(name).with_operation(Operation::Open)),
+            Some(_) => Ok(None),
         }
     }
 
@@ -196,7 +217,7 @@ impl Factory {
 impl Entry {
     fn origin(&self) -> Origin {
         match self {
-            Entry::Native(_) => Origin::Native,
+            Entry::Native(_) | Entry::Identified(..) => Origin::Native,
             #[cfg(feature = "wasm")]
             Entry::Component(source) => Origin::Component(source.file().to_owned()),
         }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+#[cfg(feature = "s3")]
+use super::Identify;
 use super::{Constructor, Entry, Parameters};
 use crate::contract::StorageDriver;
 use crate::drivers::inmemory::InMemory;
@@ -15,40 +17,36 @@ use crate::drivers::inmemory::InMemory;
 struct NoParameters {}
 
 pub(super) fn register(entries: &mut BTreeMap<String, Entry>) {
-    let mut add = |name: &str, constructor: Constructor| {
-        entries.insert(name.to_owned(), Entry::Native(constructor));
-    };
-    add(
-        "inmemory",
-        Arc::new(|parameters: Parameters| {
-            Box::pin(async move {
-                let NoParameters {} = parameters.parse()?;
-                Ok(Arc::new(InMemory::new()) as Arc<dyn StorageDriver>)
-            })
-        }),
-    );
+    let inmemory: Constructor = Arc::new(|parameters: Parameters| {
+        Box::pin(async move {
+            let NoParameters {} = parameters.parse()?;
+            Ok(Arc::new(InMemory::new()) as Arc<dyn StorageDriver>)
+        })
+    });
+    entries.insert("inmemory".to_owned(), Entry::Native(inmemory));
     #[cfg(feature = "filesystem")]
-    add(
-        "filesystem",
-        Arc::new(|parameters: Parameters| {
+    {
+        use crate::base::ConcurrencyLimit;
+        use crate::drivers::filesystem::{Filesystem, FilesystemConfig};
+        let filesystem: Constructor = Arc::new(|parameters: Parameters| {
             Box::pin(async move {
-                let config: crate::drivers::filesystem::FilesystemConfig = parameters.parse()?;
+                let config: FilesystemConfig = parameters.parse()?;
                 let limit = config.max_threads();
-                let driver = crate::drivers::filesystem::Filesystem::open(config).await?;
-                Ok(Arc::new(crate::base::ConcurrencyLimit::new(Arc::new(driver), limit)) as Arc<dyn StorageDriver>)
+                let driver = Filesystem::open(config).await?;
+                Ok(Arc::new(ConcurrencyLimit::new(Arc::new(driver), limit)) as Arc<dyn StorageDriver>)
             })
-        }),
-    );
+        });
+        entries.insert("filesystem".to_owned(), Entry::Native(filesystem));
+    }
     #[cfg(feature = "s3")]
     for name in ["s3", "s3aws"] {
-        add(
-            name,
-            Arc::new(|parameters: Parameters| {
-                Box::pin(async move {
-                    let driver = crate::drivers::s3::S3::open(parameters.parse()?).await?;
-                    Ok(Arc::new(driver) as Arc<dyn StorageDriver>)
-                })
-            }),
-        );
+        use crate::drivers::s3::S3;
+        let constructor: Constructor = Arc::new(|parameters: Parameters| {
+            Box::pin(async move { Ok(Arc::new(S3::open(parameters.parse()?).await?) as Arc<dyn StorageDriver>) })
+        });
+        let identify: Identify = Arc::new(|parameters: Parameters| {
+            Box::pin(async move { S3::open(parameters.parse()?).await?.identity().await })
+        });
+        entries.insert(name.to_owned(), Entry::Identified(constructor, identify));
     }
 }

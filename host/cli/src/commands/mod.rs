@@ -7,3 +7,5 @@ pub(crate) mod demo;
 pub(crate) mod drivers;
 pub(crate) mod files;
 pub(crate) mod inspect;
+pub(crate) mod uploads;
+pub(crate) mod whoami;

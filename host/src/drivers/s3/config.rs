@@ -27,8 +27,8 @@ const MAX_EXPIRY: Duration = Duration::from_secs(7 * 24 * 3600);
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "lowercase")]
 pub struct S3Config {
-    /// The access key's id. Static keys are used if both parts are given, else the chain of
-    /// [credentials](super::Identity).
+    /// The access key's id. Static keys are used if both parts are given, else the SDK's default
+    /// chain: environment, shared configuration, web identity, container, instance.
     #[serde(deserialize_with = "lenient::text")]
     pub accesskey: String,
     /// The access key's secret part.

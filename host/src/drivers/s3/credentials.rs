@@ -1,6 +1,4 @@
-//! With whose credentials requests are signed, and who that is.
-
-use std::time::SystemTime;
+//! With whose credentials requests are signed.
 
 use aws_config::ecs::EcsCredentialsProvider;
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
@@ -14,20 +12,6 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use tokio::sync::OnceCell;
 
 use super::S3Config;
-
-/// Who signs, and how it came to be: what `wharf whoami` shows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// The name that the store gives to whom it takes us for: an ARN, or the id of a store's user. None if it does not
-    /// say.
-    pub principal: Option<String>,
-    /// The id of the access key, which is no secret.
-    pub access_key: String,
-    /// Where the credentials come from, in words.
-    pub source: &'static str,
-    /// When the credentials end; they are renewed before. None for those that do not.
-    pub expires: Option<SystemTime>,
-}
 
 /// Where credentials can come from, in the order of the SDK's default chain.
 const PARAMETERS: &str = "the parameters accesskey and secretkey";

@@ -59,14 +59,13 @@ use futures::FutureExt;
 
 use crate::base::retry::RetryPolicy;
 use crate::contract::{
-    ByteRange, Capabilities, Cursor, EntryStream, FileInfo, FileWriter, Position, Reader, RedirectRequest, Result,
-    StorageDriver, StoragePath, WriteMode, walk_by_listing,
+    ByteRange, Capabilities, Cursor, EntryStream, FileInfo, FileWriter, Identity, Position, Reader, RedirectRequest,
+    Result, StorageDriver, StoragePath, WriteMode, walk_by_listing,
 };
 use store::Store;
 use writer::Writer;
 
 pub use config::{Checksum, ListOrder, S3Config};
-pub use credentials::Identity;
 
 /// Stores files as objects of a bucket.
 ///
@@ -102,7 +101,7 @@ impl S3 {
         tracing::info!(
             target: "wharf::s3",
             bucket = store.bucket(),
-            access_key = identity.access_key,
+            credential = identity.credential,
             source = identity.source,
             "S3 is used with these credentials"
         );

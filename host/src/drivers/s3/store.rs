@@ -1,7 +1,7 @@
 //! The bucket: requests to it, tried again where that helps.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_config::provider_config::ProviderConfig;
 use aws_sdk_s3::config::{
@@ -16,12 +16,12 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use bytes::Bytes;
 
 use super::connector::Connector;
-use super::credentials::{Chain, Identity};
+use super::credentials::Chain;
 use super::error::{Effect, Failure, Refusal, failure, root_cause};
 use super::keys::Keys;
 use super::{Checksum, ListOrder, S3Config};
 use crate::base::retry::{Repeat, Retry, RetryPolicy};
-use crate::contract::{Error, ErrorKind, Result, StoragePath};
+use crate::contract::{Error, ErrorKind, Identity, Result, StoragePath};
 
 /// What every object has: nobody looks at it, and so did Distribution.
 pub(super) const CONTENT_TYPE: &str = "application/octet-stream";
@@ -214,8 +214,8 @@ impl Store {
         })?;
         Ok(Identity {
             principal: None,
-            access_key: credentials.access_key_id().to_owned(),
-            source,
+            credential: format!("access key {}", credentials.access_key_id()),
+            source: source.to_owned(),
             expires: credentials.expiry(),
         })
     }
@@ -227,14 +227,15 @@ impl Store {
             let owner = answer.map_err(Error::from)?.owner;
             return Ok(owner.and_then(|owner| owner.id.filter(|id| !id.is_empty()).or(owner.display_name)));
         }
-        let config = aws_sdk_sts::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
+        // By way of the environment, which may name another endpoint for STS.
+        let config = aws_config::defaults(BehaviorVersion::latest())
             .http_client(self.connector.clone())
             .region(Region::new(self.config.region.clone()))
             .credentials_provider(SharedChain(self.credentials.clone()))
             .retry_config(no_retries())
-            .build();
-        let sts = aws_sdk_sts::Client::from_conf(config);
+            .load()
+            .await;
+        let sts = aws_sdk_sts::Client::new(&config);
         let answer = self.send(Effect::Reads, 0, || sts.get_caller_identity().send()).await?;
         Ok(answer.map_err(Error::from)?.arn)
     }
