@@ -5,6 +5,9 @@
 //! did not run is reported as ignored, with its reason, never as passed; a declared capability that no case exercised
 //! is a failure.
 //!
+//! The feature `cloud` adds what the tests of drivers of cloud stores need: `proxy`, which breaks a driver's requests to
+//! its server, and `servers`, which finds the servers.
+//!
 //! [`wrong`] holds drivers that break one promise each, by which the suite itself is tested.
 
 pub mod cases;
@@ -12,8 +15,12 @@ pub mod components;
 mod context;
 pub mod expected;
 pub mod project;
+#[cfg(feature = "cloud")]
+pub mod proxy;
 mod report;
 mod run;
+#[cfg(feature = "cloud")]
+pub mod servers;
 mod subject;
 pub mod wrong;
 
