@@ -14,6 +14,8 @@ pub mod cases;
 pub mod components;
 mod context;
 pub mod expected;
+#[cfg(feature = "cloud")]
+pub mod presign;
 pub mod project;
 #[cfg(feature = "cloud")]
 pub mod proxy;

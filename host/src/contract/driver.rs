@@ -153,6 +153,10 @@ pub trait StorageDriver: Send + Sync + fmt::Debug {
 
     /// Lists the unfinished uploads at and below a path that `list` and `walk` hide; `modified` is when each began.
     ///
+    /// A driver with [`uploads`](Capabilities::uploads) ends them when a writer begins anew at their path, and keeps what is
+    /// committed there when that writer is cancelled before it wrote: so
+    /// [`abort_uploads`](super::StorageDriverExt::abort_uploads) aborts those that nobody will end.
+    ///
     /// # Errors
     ///
     /// [`Unsupported`](super::ErrorKind::Unsupported) without [`uploads`](Capabilities::uploads).

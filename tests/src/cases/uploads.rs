@@ -1,7 +1,9 @@
 //! What can be seen of uploads, and what is left of cancelled ones.
 
+use std::time::{Duration, SystemTime};
+
 use futures::TryStreamExt;
-use wharf::contract::{Entry, RedirectRequest, WriteMode};
+use wharf::contract::{Entry, RedirectRequest, StorageDriverExt, WriteMode};
 
 use super::{Case, case};
 use crate::context::{ensure, expect_kind};
@@ -19,6 +21,11 @@ pub(super) fn cases() -> Vec<Case> {
         case!(cancel_keeps_the_old, "a cancel keeps what was committed before").needs(&["hidden-uploads"]),
         case!(uploads_are_told, "uploads tells the closed uploads, and none after commit and cancel")
             .needs(&["uploads"]),
+        case!(
+            uploads_are_aborted,
+            "a new writer that is cancelled at once ends the uploads of its path, and keeps the file"
+        )
+        .needs(&["uploads"]),
         case!(uploads_without_the_capability, "uploads without the capability is unsupported").unless("uploads"),
         case!(redirect_gives_an_address, "redirect-url returns an address").needs(&["redirect"]),
         case!(no_redirect, "redirect-url without the capability returns none").unless("redirect"),
@@ -91,6 +98,21 @@ async fn uploads_are_told(cx: Context) -> Outcome {
         "uploads of a directory with one unfinished upload: expected [\"d/kept\"], got {names:?}"
     );
     Ok(())
+}
+
+async fn uploads_are_aborted(cx: Context) -> Outcome {
+    let path = cx.path("d/file")?;
+    cx.write(&path, WriteMode::New, "stale").await?.close().await?;
+    let path = cx.put("d/file", "committed").await?;
+    let long_ago = SystemTime::now() - Duration::from_secs(24 * 3600);
+    let aborted = cx.driver().abort_uploads(&path, long_ago).await?;
+    ensure!(aborted == 0, "of an upload that was just begun, {aborted} were aborted as a day old");
+    // The store's clock may be ahead.
+    let soon = SystemTime::now() + Duration::from_secs(60);
+    cx.driver().abort_uploads(&path, soon).await?;
+    let uploads: Vec<Entry> = cx.driver().uploads(&cx.path("d")?).await?.try_collect().await?;
+    ensure!(uploads.is_empty(), "after the upload was aborted, uploads still tells {:?}", cx.names(&uploads));
+    cx.expect_content(&path, b"committed").await
 }
 
 async fn uploads_without_the_capability(cx: Context) -> Outcome {

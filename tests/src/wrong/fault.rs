@@ -93,6 +93,7 @@ faults! {
     CancelOnlyCloses "cancel_of_a_continued_upload" "Cancel leaves the upload to be continued.";
     CancelDeletesTheOld "cancel_keeps_the_old" "Cancel deletes the committed content.";
     UploadsHidden "uploads_are_told" "Uploads tells of none.";
+    CancelOfNothingDeletesTheOld "uploads_are_aborted" "Cancel of a new writer deletes the committed content.";
     UploadsUndeclared "uploads_without_the_capability" "Uploads are told and not declared.";
     RedirectsNowhere "redirect_gives_an_address" "Redirect is declared and never given.";
     RedirectsUndeclared "no_redirect" "Redirect is given and not declared.";

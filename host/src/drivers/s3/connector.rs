@@ -75,6 +75,12 @@ async fn send(
     if !user_agent.is_empty() {
         append_user_agent(request.headers_mut(), user_agent).map_err(|error| ConnectorError::user(error.into()))?;
     }
+    if request.body().content_length() == Some(0)
+        && matches!(*request.method(), ::http::Method::PUT | ::http::Method::POST)
+    {
+        // hyper leaves it out for a body that it is given as a stream, and stores ask for it.
+        request.headers_mut().insert(::http::header::CONTENT_LENGTH, ::http::HeaderValue::from_static("0"));
+    }
     // An SDK's body in memory is sent as the bytes that it is, without a copy.
     let request = request.map(reqwest::Body::wrap);
     let request = reqwest::Request::try_from(request).map_err(|error| ConnectorError::user(error.into()))?;

@@ -16,11 +16,11 @@
 //! | `list` of n children, `walk` of n objects | ceil(n / 1000), but at least 1; 1 more to start in an empty rest |
 //! | `writer`, anew | 1, and 1 for each older upload of the path |
 //! | `writer`, to continue | 2, and 1 more for each 1,000 parts |
-//! | `write` | 1 for each `chunksize` bytes, and 1 to begin; 4 more, and the copy, after a last part below 5 MiB |
-//! | `close` | 1 if bytes are left, and 1 to begin |
+//! | `write` | 1 for each `chunksize` bytes, and 2 to begin; 4 more, and the copy, after a last part below 5 MiB |
+//! | `close` | 1 if bytes are left, and 2 to begin |
 //! | `commit` | 1 if bytes are left, and 1; of less than `chunksize` bytes in all: 1 |
 //! | `cancel` | 1; continued: 2 |
-//! | `move_file` | 3; above `multipartcopythresholdsize` 4, and 1 for each range |
+//! | `move_file` | 3; above `multipartcopythresholdsize` 5, and 1 for each range |
 //! | `delete` of n objects and m uploads | 2 for each 1,000 objects, 1 for each 1,000 uploads but at least 1, and m |
 //! | `delete_files` | 1 |
 //! | `redirect_url` | 0 |

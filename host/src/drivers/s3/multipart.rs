@@ -78,16 +78,14 @@ impl Multipart {
 }
 
 impl Store {
-    /// Begins an upload: one request.
+    /// Begins an upload: two requests.
     ///
-    /// An answer that is lost leaves an upload that nobody knows of, and which would be taken for this one when it is
-    /// continued. So if there was a second attempt, any other upload of the key is aborted.
+    /// A request that arrives twice, or whose answer is lost, leaves an upload that nobody knows of, and which Distribution
+    /// would take for this one if it is listed first. So any other upload of the key is aborted.
     pub(super) async fn begin(&self, path: &StoragePath) -> Result<Multipart> {
         let key = self.keys.key(path);
         let since = SystemTime::now();
-        let attempts = std::sync::atomic::AtomicU32::new(0);
         let request = || {
-            attempts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             let object = &self.object;
             self.client
                 .create_multipart_upload()
@@ -105,23 +103,28 @@ impl Store {
         let Some(id) = answer.upload_id else {
             return Err(Error::new(ErrorKind::Other, "the store began an upload and gave it no id"));
         };
-        if attempts.into_inner() > 1 {
-            for other in self.uploads_of(&key).await? {
-                if other.id != id {
-                    self.abort(&key, &other.id).await?;
-                }
+        for other in self.uploads_of(&key).await? {
+            if other.id != id {
+                self.abort(&key, &other.id).await?;
             }
         }
         Ok(Multipart { path: path.clone(), key, id, parts: Vec::new(), checksum: self.object.checksum.clone(), since })
     }
 
-    /// Finds the upload of a path, with its parts: the first that is listed, as Distribution does.
+    /// Finds the upload of a path, with its parts. Of several, which only lost answers or another client leave, the one
+    /// with most bytes; Distribution takes the first that is listed.
     pub(super) async fn find(&self, path: &StoragePath) -> Result<Option<Multipart>> {
         let key = self.keys.key(path);
         let since = SystemTime::now();
-        let Some(upload) = self.uploads_of(&key).await?.into_iter().next() else { return Ok(None) };
-        let Some((parts, checksum)) = self.parts(&key, &upload.id).await? else { return Ok(None) };
-        Ok(Some(Multipart { path: path.clone(), key, id: upload.id, parts, checksum, since }))
+        let mut found: Option<Multipart> = None;
+        for upload in self.uploads_of(&key).await? {
+            let Some((parts, checksum)) = self.parts(&key, &upload.id).await? else { continue };
+            let upload = Multipart { path: path.clone(), key: key.clone(), id: upload.id, parts, checksum, since };
+            if found.as_ref().is_none_or(|other| other.size() < upload.size()) {
+                found = Some(upload);
+            }
+        }
+        Ok(found)
     }
 
     /// Aborts every upload of a path, since the next one to continue is the first that is listed.

@@ -9,14 +9,19 @@ use std::time::SystemTime;
 
 use super::error::{Effect, cut};
 use super::store::Store;
+use crate::base::retry::Repeat;
 use crate::contract::{ByteRange, ByteStream, Error, ErrorKind, FileInfo, MAX_CONTENT, Reader, Result, StoragePath};
 
 /// More than any store's largest object: 1 PiB.
 const LARGEST_OBJECT: u64 = 1 << 50;
 
 impl Store {
-    /// Reads a whole object: one request.
+    /// Reads a whole object into memory: one request while none is cut.
     pub(super) async fn get_content(&self, path: &StoragePath) -> Result<Bytes> {
+        self.retry.run(Repeat::Always, || self.read_whole(path)).await
+    }
+
+    async fn read_whole(&self, path: &StoragePath) -> Result<Bytes> {
         let reader = self.reader(path, ByteRange::ALL).await?;
         let size = reader.info().size;
         if size > MAX_CONTENT {

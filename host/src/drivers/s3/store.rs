@@ -40,7 +40,7 @@ pub(super) struct Store {
     pub(super) object: ObjectOptions,
     /// Whether the store lists directory by directory.
     pub(super) is_tree_order: bool,
-    retry: Retry,
+    pub(super) retry: Retry,
     attempt_timeout: Duration,
     credentials: Arc<Chain>,
     connector: Connector,

@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use futures::TryStreamExt;
 
 use super::config::MIN_PART;
 use super::multipart::Multipart;
 use super::store::Store;
-use crate::contract::{ByteRange, Error, ErrorKind, FileInfo, FileWriter, Result, StoragePath, WriteMode};
+use crate::contract::{Error, ErrorKind, FileInfo, FileWriter, Result, StoragePath, WriteMode};
 
 /// Begins to write a chunk with so much room, and twice as much each time it is full: most uploads of a registry are
 /// small, and many are open at a time.
@@ -132,17 +131,11 @@ impl Writer {
             self.stored = Stored::Parts(upload);
             return Ok(());
         }
-        let mut content = BytesMut::with_capacity(info.size as usize);
-        if info.size > 0 {
-            let mut stream = self.store.reader(&self.path, ByteRange::ALL).await?;
-            while let Some(bytes) = stream.try_next().await? {
-                content.extend_from_slice(&bytes);
-            }
-        }
+        let content = if info.size > 0 { self.store.get_content(&self.path).await? } else { Bytes::new() };
         if content.len() as u64 != info.size {
             return Err(lost(&self.path));
         }
-        self.buffer = content;
+        self.buffer = BytesMut::from(content);
         self.stored = Stored::Nothing;
         Ok(())
     }
