@@ -1,6 +1,7 @@
 //! The conformance suite on the s3 driver: on Ceph RGW, on SeaweedFS, and on RGW behind a proxy that breaks a tenth of the
 //! requests.
 
+#[allow(dead_code, reason = "what all tests of the driver share")]
 mod support;
 
 use std::process::ExitCode;

@@ -13,6 +13,10 @@ use wharf::contract::{StoragePath, WriteMode};
 
 use support::Bucket;
 
+/// The program's, which gives back what is freed.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const MIB: u64 = 1024 * 1024;
 const UPLOADS: u64 = 16;
 const SIZE: u64 = 128 * MIB;

@@ -99,11 +99,12 @@ impl Writer {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        let content = self.buffer.split().freeze();
+        let content = std::mem::take(&mut self.buffer).freeze();
         let result = self.store_part(content.clone()).await;
-        if result.is_err() {
-            // A close that follows tries it again.
-            self.buffer = BytesMut::from(content);
+        // Nobody else has it any more: its memory is used again. After a failure a close that follows stores it.
+        self.buffer = BytesMut::from(content);
+        if result.is_ok() {
+            self.buffer.clear();
         }
         result
     }
@@ -189,7 +190,7 @@ impl FileWriter for Writer {
 
     async fn commit(mut self: Box<Self>) -> Result<u64> {
         if matches!(self.stored, Stored::Nothing) {
-            let content = self.buffer.split().freeze();
+            let content = std::mem::take(&mut self.buffer).freeze();
             let size = content.len() as u64;
             self.store.put(&self.path, content).await?;
             return Ok(size);
