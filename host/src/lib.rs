@@ -30,6 +30,7 @@
 //! - [`contract`]: what a driver is: the trait, paths, errors, the order of listings.
 //! - [`base`]: what every driver has in front of it: checks, measurements, a limit on concurrency.
 //! - [`drivers`]: the native drivers.
+//! - [`middleware`]: what can stand before a driver, and changes the addresses that it answers.
 //! - `runtime`: drivers that are components (feature `wasm`).
 //! - [`factory`]: opens drivers of either kind by name.
 //!
@@ -41,18 +42,20 @@
 //! # Features
 //!
 //! All are on by default, so that the program does everything it says; an embedder turns them off. Without features
-//! there are the contract, `base`, the factory and the in-memory driver, and neither wasmtime nor an HTTP client is
+//! there are the contract, `base`, the factory, the middlewares and the in-memory driver, and neither wasmtime nor an HTTP client is
 //! pulled in.
 //!
 //! | feature | adds |
 //! |---|---|
 //! | `filesystem` | the native driver that stores files under a root directory |
+//! | `s3` | the middleware `cloudfront` |
 //! | `wasm` | the runtime for drivers that are WebAssembly components |
 
 pub mod base;
 pub mod contract;
 pub mod drivers;
 pub mod factory;
+pub mod middleware;
 #[cfg(feature = "wasm")]
 pub mod runtime;
 

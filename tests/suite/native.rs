@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use wharf::base::{Base, ConcurrencyLimit};
-use wharf::contract::{Result, StorageDriver};
+use wharf::contract::{RedirectRequest, Result, StorageDriver, StoragePath};
 use wharf::drivers::inmemory::InMemory;
+use wharf::middleware::{Below, Redirecting, Redirector};
 use wharf_conformance::Subject;
 use wharf_conformance::project::Planned;
 
@@ -17,6 +18,23 @@ enum Front {
     Base,
     Limit,
     BaseAndLimit,
+    /// A middleware, which may change what `redirect_url` answers and nothing else.
+    Middleware,
+}
+
+/// Answers what the driver does.
+#[derive(Debug)]
+struct AsItIs;
+
+#[async_trait]
+impl Redirector for AsItIs {
+    fn redirects(&self, below: bool) -> bool {
+        below
+    }
+
+    async fn redirect_url(&self, _: &StoragePath, _: &RedirectRequest, below: Below<'_>) -> Result<Option<String>> {
+        below.redirect_url().await
+    }
 }
 
 struct Memory {
@@ -35,6 +53,7 @@ impl Memory {
             Front::Nothing => driver,
             Front::Base => Arc::new(Base::new(driver)),
             Front::Limit => limit(driver),
+            Front::Middleware => Arc::new(Redirecting::new(driver, AsItIs)),
             Front::BaseAndLimit => Arc::new(Base::new(limit(driver))),
         }
     }
@@ -111,6 +130,7 @@ pub(crate) fn subjects() -> std::io::Result<Vec<Planned>> {
         Planned::of(memory("inmemory", Front::Base)),
         light("inmemory-plain", Front::Nothing),
         light("inmemory-limit", Front::Limit),
+        light("inmemory-middleware", Front::Middleware),
         light("inmemory-base-limit", Front::BaseAndLimit),
     ];
     #[cfg(feature = "filesystem")]

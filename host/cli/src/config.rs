@@ -1,12 +1,13 @@
-//! The configuration: Distribution's `storage:` section, and `drivers:` beside it.
+//! The configuration: Distribution's sections `storage:` and `middleware:`, and `drivers:` beside them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use wharf::factory::DriversConfig;
+use wharf::middleware::MiddlewareConfig;
 
 /// The parts of a configuration file that drivers need. Distribution's other sections are passed over.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -16,6 +17,23 @@ pub(crate) struct Config {
     pub(crate) drivers: DriversConfig,
     /// The parameters of each driver, by its name.
     pub(crate) storage: BTreeMap<String, Value>,
+    /// What stands before the drivers of `storage`.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) middleware: Middleware,
+}
+
+/// The section `middleware:`. Those of other kinds, for the registry and its repositories, are passed over.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Middleware {
+    /// In the order in which each wraps the one before.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) storage: Vec<MiddlewareConfig>,
+}
+
+/// A key with nothing after it is as one that is not there.
+fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// What stands in `storage:` beside the driver.
@@ -102,6 +120,21 @@ mod tests {
         let map = given.of("filesystem", &config).unwrap();
         assert_eq!(map["rootdirectory"], "/b");
         assert_eq!(map["maxthreads"], 4);
+    }
+
+    #[test]
+    fn storage_middlewares_are_read_and_others_passed_over() {
+        let config: Config = serde_yaml_ng::from_str(
+            "middleware:\n  registry:\n    - anything: 1\n  storage:\n    - name: redirect\n      options:\n        \
+             baseurl: https://cdn.example.com/\n    - name: rewrite\n      disabled: true\n      options:\n",
+        )
+        .unwrap();
+        let [redirect, rewrite] = &config.middleware.storage[..] else { panic!("{config:?}") };
+        assert!(redirect.name == "redirect" && !redirect.disabled);
+        assert!(rewrite.name == "rewrite" && rewrite.disabled);
+        let empty: Config = serde_yaml_ng::from_str("middleware:\n  storage:\n").unwrap();
+        assert!(empty.middleware.storage.is_empty());
+        assert!(serde_yaml_ng::from_str::<Config>("middleware:\n").unwrap().middleware.storage.is_empty());
     }
 
     #[test]

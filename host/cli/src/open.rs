@@ -91,11 +91,15 @@ impl Store {
         Ok(self.given.of(self.name_of(driver), &self.config)?.into())
     }
 
-    /// Opens a driver, by its name or file, with its parameters.
+    /// Opens a driver, by its name or file, with its parameters. One that the configuration has under `storage:` stands
+    /// behind the middlewares of `middleware: storage:`.
     pub(crate) async fn open(&self, driver: &str) -> Result<Arc<dyn StorageDriver>> {
         let parameters = self.parameters(driver)?;
         let name = self.name_of(driver);
-        self.factory.create(name, parameters).await.with_context(|| format!("could not open the driver `{driver}`"))
+        let of_storage = self.config.storage.contains_key(name);
+        let middlewares = if of_storage { &self.config.middleware.storage[..] } else { &[] };
+        let opened = self.factory.create_with_middleware(name, parameters, middlewares).await;
+        opened.with_context(|| format!("could not open the driver `{driver}`"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The HTTP client that native drivers share: one configuration, one TLS library.
+//! The HTTP client that native drivers and middlewares share: one configuration, one TLS library.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +13,16 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an idle connection is kept. Below the minute after which many servers and balancers close theirs.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 
-/// Returns a client that trusts this system's certificates, or with `skip_verify` any. It follows no redirect, and uses
-/// the proxy that the environment names (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`).
+/// Returns a client for a driver: as [`builder`] sets it up, and one that follows no redirect.
+pub(crate) fn client(skip_verify: bool) -> Result<reqwest::Client> {
+    builder(skip_verify)?.redirect(redirect::Policy::none()).build().map_err(|error| failed(&error))
+}
+
+/// Returns the settings of a client that trusts this system's certificates, or with `skip_verify` any, and uses the proxy that
+/// the environment names (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`).
 ///
 /// No time is set for an answer: whoever asks knows how long it may take.
-pub(crate) fn client(skip_verify: bool) -> Result<reqwest::Client> {
-    let failed = |error: &dyn std::fmt::Display| {
-        Error::new(ErrorKind::Other, format!("the client for HTTPS cannot be set up: {error}"))
-    };
+pub(crate) fn builder(skip_verify: bool) -> Result<reqwest::ClientBuilder> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -34,14 +36,15 @@ pub(crate) fn client(skip_verify: bool) -> Result<reqwest::Client> {
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         builder.with_root_certificates(roots).with_no_client_auth()
     };
-    reqwest::Client::builder()
+    Ok(reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
-        .redirect(redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(IDLE_TIMEOUT)
-        .tcp_nodelay(true)
-        .build()
-        .map_err(|error| failed(&error))
+        .tcp_nodelay(true))
+}
+
+fn failed(error: &dyn std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Other, format!("the client for HTTPS cannot be set up: {error}"))
 }
 
 /// For `skipverify`, which operators ask for where a store has a certificate of its own making.

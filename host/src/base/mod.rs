@@ -12,8 +12,11 @@
 //!    before its file's size, an entry out of order or outside the directory, another path than was asked for: each is
 //!    an error that says so, never a wrong result.
 //! 5. `stamp.rs`: puts driver, operation and path on errors that lack them, those in streams included.
+//!
+//! [`Parameters`] are what drivers and middlewares are configured with; [`GoDuration`] is how times stand in them.
 
 mod checks;
+mod duration;
 #[cfg(any(feature = "filesystem", feature = "wasm"))]
 pub(crate) mod file_stream;
 #[cfg(feature = "s3")]
@@ -21,12 +24,14 @@ pub(crate) mod http;
 mod limit;
 mod listing;
 mod measure;
+mod parameters;
 mod reader;
 pub mod retry;
 mod secret;
 mod stamp;
 #[cfg(test)]
 mod tests;
+mod typed;
 mod writer;
 
 use std::fmt;
@@ -42,7 +47,9 @@ use crate::contract::{
 use measure::Measure;
 use stamp::Stamp;
 
+pub use duration::GoDuration;
 pub use limit::ConcurrencyLimit;
+pub use parameters::Parameters;
 pub use secret::Secret;
 
 /// A driver with everything in front of it that drivers have in common.

@@ -5,8 +5,6 @@
 #[cfg(feature = "wasm")]
 mod components;
 mod native;
-mod parameters;
-mod typed;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,10 +15,11 @@ use futures::future::BoxFuture;
 
 use crate::base::Base;
 use crate::contract::{Error, ErrorKind, Identity, Operation, Result, StorageDriver};
+use crate::middleware::{MiddlewareConfig, Middlewares, Under};
 
+pub use crate::base::Parameters;
 #[cfg(feature = "wasm")]
 pub use components::{DriversConfig, Refusal};
-pub use parameters::Parameters;
 
 type Identify = Arc<dyn Fn(Parameters) -> BoxFuture<'static, Result<Identity>> + Send + Sync>;
 
@@ -28,7 +27,8 @@ type Constructor = Arc<dyn Fn(Parameters) -> BoxFuture<'static, Result<Arc<dyn S
 
 /// Opens storage drivers by name.
 ///
-/// Every driver that it opens stands behind [`Base`], which checks arguments, adds names to errors and measures.
+/// Every driver that it opens stands behind [`Base`], which checks arguments, adds names to errors and measures. In
+/// between stand the middlewares that are asked for, if any.
 ///
 /// # Example
 ///
@@ -65,6 +65,7 @@ pub struct Factory {
     entries: BTreeMap<String, Entry>,
     /// Component files that are not offered, by the name that they would have had, and why.
     refused: BTreeMap<String, String>,
+    middlewares: Middlewares,
 }
 
 #[derive(Clone)]
@@ -95,14 +96,15 @@ pub struct Offer<'a> {
 }
 
 impl Factory {
-    /// Returns a factory that knows no driver.
+    /// Returns a factory that knows no driver and no middleware.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Returns a factory that knows the drivers that were compiled in: `inmemory`, and those of the crate's features.
+    /// Returns a factory that knows the drivers that were compiled in: `inmemory`, and those of the crate's features;
+    /// and [the middlewares](Middlewares::native) that were.
     pub fn native() -> Self {
-        let mut factory = Self::new();
+        let mut factory = Factory { middlewares: Middlewares::native(), ..Self::new() };
         native::register(&mut factory.entries);
         factory
     }
@@ -127,6 +129,48 @@ impl Factory {
         Ok(())
     }
 
+    /// Offers a storage middleware under a name, for [`create_with_middleware`](Factory::create_with_middleware). The
+    /// constructor is called each time it is put over a driver, and returns what wraps [`Under::driver`].
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use wharf::base::ConcurrencyLimit;
+    /// use wharf::contract::StorageDriver;
+    /// use wharf::factory::{Factory, Parameters};
+    /// use wharf::middleware::{MiddlewareConfig, Under};
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// #[serde(deny_unknown_fields)]
+    /// struct Limit {
+    ///     operations: std::num::NonZeroUsize,
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut factory = Factory::native();
+    /// factory.register_middleware("limit", |options: Parameters, under: Under| async move {
+    ///     let Limit { operations } = options.parse()?;
+    ///     Ok(Arc::new(ConcurrencyLimit::new(under.driver, operations)) as Arc<dyn StorageDriver>)
+    /// })?;
+    ///
+    /// let configs: Vec<MiddlewareConfig> =
+    ///     serde_json::from_str(r#"[{ "name": "limit", "options": { "operations": 25 } }]"#)?;
+    /// let driver = factory.create_with_middleware("inmemory", Parameters::new(), &configs).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Conflict`] if the name is taken.
+    pub fn register_middleware<F, R>(&mut self, name: &str, constructor: F) -> Result<()>
+    where
+        F: Fn(Parameters, Under) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Arc<dyn StorageDriver>>> + Send + 'static,
+    {
+        self.middlewares.register(name, constructor)
+    }
+
     /// Opens the driver of that name, whichever kind it is, with its parameters.
     ///
     /// A component is loaded and checked at its first opening, and kept.
@@ -141,17 +185,46 @@ impl Factory {
     ///
     /// Dropping the future opens nothing.
     pub async fn create(&self, name: &str, parameters: Parameters) -> Result<Arc<dyn StorageDriver>> {
+        self.create_with_middleware(name, parameters, &[]).await
+    }
+
+    /// Opens a driver as [`create`](Factory::create) does, and puts middlewares over it in the order of the entries, as
+    /// `middleware: storage:` of the configuration has them: the first is directly over the driver, the last is the
+    /// outermost. [`Base`] is over all of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Factory::create). [`ErrorKind::InvalidParameters`] if there is no middleware of a name, before the
+    /// driver is opened, or if one cannot work with its options; then the error's driver is the middleware.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future opens nothing.
+    pub async fn create_with_middleware(
+        &self,
+        name: &str,
+        parameters: Parameters,
+        middlewares: &[MiddlewareConfig],
+    ) -> Result<Arc<dyn StorageDriver>> {
+        self.middlewares.check(middlewares).map_err(|error| error.with_operation(Operation::Open))?;
+        let root_directory = parameters.text("rootdirectory").map(str::to_owned);
+        let driver = self.open(name, parameters).await?;
+        let driver = self.middlewares.wrap(driver, root_directory, middlewares).await?;
+        Ok(Arc::new(Base::new(driver)))
+    }
+
+    /// Opens a driver with nothing in front of it.
+    async fn open(&self, name: &str, parameters: Parameters) -> Result<Arc<dyn StorageDriver>> {
         let opened = match self.entries.get(name) {
             None => return Err(self.unknown(name)),
             Some(Entry::Native(constructor) | Entry::Identified(constructor, _)) => constructor(parameters).await,
             #[cfg(feature = "wasm")]
             Some(Entry::Component(source)) => source.open(name, parameters).await,
         };
-        match opened {
-            Ok(driver) => Ok(Arc::new(Base::new(driver))),
-            Err(error) if error.driver().is_some() => Err(error.with_operation(Operation::Open)),
-            Err(error) => Err(error.with_driver(name).with_operation(Operation::Open)),
-        }
+        opened.map_err(|error| match error.driver() {
+            Some(_) => error.with_operation(Operation::Open),
+            None => error.with_driver(name).with_operation(Operation::Open),
+        })
     }
 
     /// Returns as whom the driver of that name works at its store, which is asked for it; none for a driver that presents
@@ -257,7 +330,12 @@ pub fn is_driver_name(name: &str) -> bool {
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
+    use crate::contract::{RedirectRequest, StoragePath};
     use crate::drivers::inmemory::InMemory;
+
+    fn entries(json: &str) -> Vec<MiddlewareConfig> {
+        serde_json::from_str(json).unwrap()
+    }
 
     fn memory(_: Parameters) -> impl Future<Output = Result<Arc<dyn StorageDriver>>> {
         std::future::ready(Ok(Arc::new(InMemory::new()) as Arc<dyn StorageDriver>))
@@ -295,5 +373,39 @@ mod tests {
         assert_eq!(error.kind(), &ErrorKind::InvalidParameters);
         assert_eq!(error.operation(), Some(Operation::Open));
         assert!(error.to_string().contains("inmemory") && error.to_string().contains("rootdirectory"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_middleware_stands_between_base_and_the_driver() {
+        let configs = entries(r#"[{ "name": "redirect", "options": { "baseurl": "https://cdn.example.com" } }]"#);
+        let driver = Factory::native().create_with_middleware("inmemory", Parameters::new(), &configs).await.unwrap();
+        let request = RedirectRequest { method: "GET".to_owned(), client_address: None };
+        let path = StoragePath::parse("/a").unwrap();
+        assert_eq!(driver.redirect_url(&path, &request).await.unwrap().unwrap(), "https://cdn.example.com/a");
+        // What `base` refuses and names.
+        let error = driver.redirect_url(&StoragePath::root(), &request).await.unwrap_err();
+        assert_eq!((error.driver(), error.kind()), (Some("inmemory"), &ErrorKind::InvalidPath));
+    }
+
+    #[tokio::test]
+    async fn an_unknown_middleware_is_refused_before_the_driver_is_opened() {
+        let mut factory = Factory::native();
+        let never = |_| async { Err(Error::new(ErrorKind::Other, "was opened")) };
+        factory.register("never", never).unwrap();
+        let error = factory.create_with_middleware("never", Parameters::new(), &entries(r#"[{ "name": "x" }]"#)).await;
+        let text = error.unwrap_err().to_string();
+        assert!(text.contains("no storage middleware registered with name: x; registered: "), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_middleware_is_told_the_drivers_own_name_and_root_directory() {
+        let mut factory = Factory::new();
+        factory.register("mine", memory).unwrap();
+        let tell = |_, under| async move { Err(Error::new(ErrorKind::Other, format!("{under:?}"))) };
+        factory.register_middleware("tell", tell).unwrap();
+        let parameters = Parameters::new().with("rootdirectory", "/x");
+        let error = factory.create_with_middleware("mine", parameters, &entries(r#"[{ "name": "tell" }]"#)).await;
+        let expected = r#"Under { name: "inmemory", root_directory: Some("/x") }"#;
+        assert_eq!(error.unwrap_err().message(), expected);
     }
 }

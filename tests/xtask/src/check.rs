@@ -9,14 +9,14 @@ use crate::test::{FEATURES, cargo};
 use crate::{Result, contract, guest_crates, project};
 
 /// The features of `wharf`, each of which must build by itself.
-const ALONE: [&str; 2] = ["filesystem", "wasm"];
+const ALONE: [&str; 3] = ["filesystem", "s3", "wasm"];
 
 /// What the core, without any feature, must not pull in: a runtime for components, a client or a server for HTTP, TLS.
 const NOT_IN_THE_CORE: [&str; 10] =
     ["wasmtime", "wasmtime-wasi", "hyper", "reqwest", "h2", "axum", "aws-sdk-s3", "object_store", "rustls", "openssl"];
 
 /// The layers of `host/src`, lowest first: a module may use those of a lower layer, and none beside it.
-const LAYERS: [&[&str]; 4] = [&["contract"], &["base"], &["drivers", "runtime"], &["factory"]];
+const LAYERS: [&[&str]; 4] = [&["contract"], &["base"], &["drivers", "middleware", "runtime"], &["factory"]];
 
 /// Runs every check.
 pub(crate) fn run() -> Result<()> {

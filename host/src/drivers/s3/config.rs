@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
-use crate::base::Secret;
+use crate::base::{GoDuration, Secret};
 use crate::contract::{Error, ErrorKind, Result};
 use crate::drivers::lenient;
 
@@ -322,7 +322,7 @@ fn is_region(text: &str) -> bool {
 }
 
 fn expiry<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Duration, D::Error> {
-    let expiry: Duration = humantime_serde::deserialize(deserializer)?;
+    let GoDuration(expiry) = GoDuration::deserialize(deserializer)?;
     if expiry < Duration::from_secs(1) || expiry > MAX_EXPIRY {
         return Err(serde::de::Error::custom(
             "must lie between 1s and 7 days (168h), the most that a signature allows",

@@ -29,7 +29,8 @@ impl Keys {
     /// Returns the path of a key, without a slash at its end; none for one that no path has: somebody else's, or the mark
     /// of a directory that consoles make.
     pub(super) fn path(&self, key: &str) -> Option<StoragePath> {
-        StoragePath::root().join(key.strip_prefix(&self.root)?).ok()
+        let relative = key.strip_prefix(&self.root).filter(|relative| !relative.is_empty())?;
+        StoragePath::root().join(relative).ok()
     }
 
     /// Returns the deepest directory that a key lies in and that a path has; none if that is the root.

@@ -60,6 +60,11 @@ impl Parameters {
         typed::parse(self.0).map_err(|fault| Error::new(ErrorKind::InvalidParameters, fault))
     }
 
+    /// Returns a parameter that is a text.
+    pub(crate) fn text(&self, key: &str) -> Option<&str> {
+        self.0.get(key)?.as_str()
+    }
+
     /// Returns the parameters as a JSON object, for a component's `open`. Secrets are in it.
     pub fn to_json(&self) -> String {
         Value::Object(self.0.clone()).to_string()
