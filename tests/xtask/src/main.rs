@@ -7,6 +7,7 @@ mod contract;
 mod guest_crates;
 mod guests;
 mod install;
+mod servers;
 mod stage;
 mod test;
 
@@ -26,7 +27,9 @@ commands:
   guests           build the components in guest-drivers/, and install the toolchain for them where it is missing
   guests --no-install
                    build them with what is there, and install nothing
-  guests --check   say what is missing for that, and change nothing";
+  guests --check   say what is missing for that, and change nothing
+  servers          install and start the servers that the tests of cloud drivers need, say where they are, and stop them
+                   after Enter";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         ["guests"] => guests::build(),
         ["guests", "--no-install"] => guests::build_without_installing(),
         ["guests", "--check"] => guests::check(),
+        ["servers"] => servers::run(),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;
@@ -59,6 +63,11 @@ fn cargo(command: &str) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(project()).arg(command);
     cargo
+}
+
+/// The directory of what is built.
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| project().join("target"), |target| project().join(target))
 }
 
 /// The project's directory.

@@ -4,13 +4,15 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::servers::Servers;
 use crate::stage::{Purpose, Stages};
 use crate::{Result, guest_crates, guests, install, project};
 
 /// Runs every test; with `long` the long forms of them too.
 pub(crate) fn run(long: bool) -> Result<()> {
     let mut stages = Stages::default();
-    let prepared = stages.perform("guests", guests::build) && stages.perform("programs", || install::program("strace"));
+    let prepared =
+        stages.perform("guests", guests::build) && stages.perform("programs", || install::programs(&["strace"]));
     if !prepared {
         // Every test on a component would fail for the same reason.
         return stages.summary();
@@ -30,6 +32,7 @@ pub(crate) fn run(long: bool) -> Result<()> {
     stages.run("durable", tests, &mut workspace(&["--test", "durable"]));
     stages.run("crash", tests, &mut workspace(&["--test", "crash"]));
     stages.run("memory", Purpose::Work, &mut with_long(workspace(&["--test", "memory"]), long));
+    with_servers(&mut stages);
     let mut program = workspace(&[]);
     for name in program_tests()? {
         program.args(["--test", &name]);
@@ -37,6 +40,19 @@ pub(crate) fn run(long: bool) -> Result<()> {
     stages.run("program", tests, &mut program);
     stages.run("demo", Purpose::Work, Command::new(built("wharf")).args(["demo", "--small"]));
     stages.summary()
+}
+
+/// Runs the tests that need servers, with the servers; without, each would fail for the same reason.
+fn with_servers(stages: &mut Stages) {
+    let mut servers = None;
+    stages.perform("servers", || {
+        servers = Some(Servers::start()?);
+        Ok(())
+    });
+    let Some(servers) = servers else { return };
+    for (name, target) in [("s3", "s3"), ("interoperability", "interop")] {
+        stages.run(name, Purpose::Tests, workspace(&["--test", target]).envs(servers.environment()));
+    }
 }
 
 /// `cargo test` on the whole workspace. Always on the whole of it, and with the same features: a package alone has
@@ -47,8 +63,8 @@ fn workspace(arguments: &[&str]) -> Command {
     cargo
 }
 
-/// The features of the suite's package, which its tests on files and components need.
-pub(crate) const FEATURES: &str = "wharf-conformance/filesystem,wharf-conformance/wasm";
+/// The features of the suite's package, which its tests on files, components and cloud stores need.
+pub(crate) const FEATURES: &str = "wharf-conformance/cloud,wharf-conformance/filesystem,wharf-conformance/wasm";
 
 /// Returns the names of the program's tests: each is a file, so that none can be forgotten here.
 fn program_tests() -> Result<Vec<String>> {
@@ -67,8 +83,7 @@ fn program_tests() -> Result<Vec<String>> {
 
 /// Returns where a program of the workspace lies once it is built.
 fn built(program: &str) -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| project().join("target"), PathBuf::from);
-    target.join("ci").join(program)
+    crate::target().join("ci").join(program)
 }
 
 /// A `cargo` command in the profile that all tests share, so that nothing is compiled twice.
