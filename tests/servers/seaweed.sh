@@ -35,6 +35,6 @@ WEED_S3_SSE_KEY=test-only-sse-key "$WEED" -logtostderr=true server -dir="$root/d
     -s3.allowEmptyFolder=false &
 server=$!
 pids="$pids $server"
-wait $server
+wait $server || true
 echo "SeaweedFS ended by itself"
 exit 1

