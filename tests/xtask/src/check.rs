@@ -12,8 +12,19 @@ use crate::{Result, contract, guest_crates, project};
 const ALONE: [&str; 3] = ["filesystem", "s3", "wasm"];
 
 /// What the core, without any feature, must not pull in: a runtime for components, a client or a server for HTTP, TLS.
-const NOT_IN_THE_CORE: [&str; 10] =
-    ["wasmtime", "wasmtime-wasi", "hyper", "reqwest", "h2", "axum", "aws-sdk-s3", "object_store", "rustls", "openssl"];
+const NOT_IN_THE_CORE: [&str; 11] = [
+    "wasmtime",
+    "wasmtime-wasi",
+    "hyper",
+    "reqwest",
+    "h2",
+    "axum",
+    "aws-sdk-s3",
+    "object_store",
+    "rustls",
+    "ring",
+    "openssl",
+];
 
 /// The layers of `host/src`, lowest first: a module may use those of a lower layer, and none beside it.
 const LAYERS: [&[&str]; 4] = [&["contract"], &["base"], &["drivers", "middleware", "runtime"], &["factory"]];

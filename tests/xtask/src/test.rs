@@ -32,7 +32,7 @@ pub(crate) fn run(long: bool) -> Result<()> {
     stages.run("durable", tests, &mut workspace(&["--test", "durable"]));
     stages.run("crash", tests, &mut workspace(&["--test", "crash"]));
     stages.run("memory", Purpose::Work, &mut with_long(workspace(&["--test", "memory"]), long));
-    with_servers(&mut stages);
+    with_servers(&mut stages, long);
     let mut program = workspace(&[]);
     for name in program_tests()? {
         program.args(["--test", &name]);
@@ -43,16 +43,26 @@ pub(crate) fn run(long: bool) -> Result<()> {
 }
 
 /// Runs the tests that need servers, with the servers; without, each would fail for the same reason.
-fn with_servers(stages: &mut Stages) {
+fn with_servers(stages: &mut Stages, long: bool) {
     let mut servers = None;
     stages.perform("servers", || {
         servers = Some(Servers::start()?);
         Ok(())
     });
     let Some(servers) = servers else { return };
-    for (name, target) in [("s3", "s3"), ("interoperability", "interop")] {
-        stages.run(name, Purpose::Tests, workspace(&["--test", target]).envs(servers.environment()));
-    }
+    let environment = |command: Command| {
+        let mut command = command;
+        command.envs(servers.environment());
+        if long {
+            command.env("WHARF_TEST_LONG", "1");
+        }
+        command
+    };
+    let suite = with_long(workspace(&["--test", "s3-suite"]), long);
+    stages.run("s3, suite", Purpose::Tests, &mut environment(suite));
+    stages.run("s3", Purpose::Tests, &mut environment(workspace(&["--test", "s3", "--", "--show-output"])));
+    stages.run("s3, load", Purpose::Work, &mut environment(workspace(&["--test", "s3-load"])));
+    stages.run("interoperability", Purpose::Tests, &mut environment(workspace(&["--test", "interop"])));
 }
 
 /// `cargo test` on the whole workspace. Always on the whole of it, and with the same features: a package alone has
@@ -64,7 +74,7 @@ fn workspace(arguments: &[&str]) -> Command {
 }
 
 /// The features of the suite's package, which its tests on files, components and cloud stores need.
-pub(crate) const FEATURES: &str = "wharf-conformance/cloud,wharf-conformance/filesystem,wharf-conformance/wasm";
+pub(crate) const FEATURES: &str = "wharf-conformance/filesystem,wharf-conformance/s3,wharf-conformance/wasm";
 
 /// Returns the names of the program's tests: each is a file, so that none can be forgotten here.
 fn program_tests() -> Result<Vec<String>> {

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each file of tests uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot set up its files has failed")]
 
+pub(crate) mod fake;
 pub(crate) mod place;
 
 use std::path::Path;

@@ -330,3 +330,116 @@ fn expiry<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Dur
     }
     Ok(expiry)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::base::Parameters;
+
+    /// The parameters with a bucket and a region, and with some more.
+    fn config(more: Value) -> Result<S3Config> {
+        let mut map = json!({ "bucket": "b", "region": "eu-central-1" });
+        for (name, value) in more.as_object().unwrap() {
+            map[name] = value.clone();
+        }
+        Parameters::from(map.as_object().unwrap().clone()).parse::<S3Config>()?.checked()
+    }
+
+    fn refusal(more: Value) -> String {
+        let error = config(more.clone()).expect_err(&more.to_string());
+        assert_eq!(error.kind(), &ErrorKind::InvalidParameters);
+        error.message().to_owned()
+    }
+
+    #[test]
+    fn the_defaults_are_distributions() {
+        let config = config(json!({})).unwrap();
+        assert_eq!((config.chunksize, config.multipartcopychunksize), (10 << 20, 32 << 20));
+        assert_eq!((config.multipartcopymaxconcurrency, config.multipartcopythresholdsize), (100, 32 << 20));
+        assert!(config.secure && config.v4auth && !config.encrypt && !config.forcepathstyle && !config.skipverify);
+        assert_eq!((&*config.storageclass, &*config.objectacl), ("STANDARD", "private"));
+        assert_eq!(config.redirectexpiry, Duration::from_secs(1200));
+    }
+
+    #[test]
+    fn what_is_refused_is_refused_in_distributions_words() {
+        for (more, words) in [
+            (json!({ "bucket": "" }), "no bucket parameter provided"),
+            (json!({ "region": "" }), "no region parameter provided"),
+            (json!({ "region": "moon-1" }), "invalid region provided: moon-1"),
+            (json!({ "chunksize": 1 }), "the chunksize 1 parameter should be a number between 5242880 and 5368709120"),
+            (json!({ "multipartcopymaxconcurrency": 0 }), "should be a number between 1 and"),
+            (json!({ "multipartcopythresholdsize": "5368709121" }), "should be a number between 0 and 5368709120"),
+            (json!({ "multipartcopychunksize": 5 << 20, "chunksize": "10MB" }), "in digits and without a unit"),
+            (json!({ "storageclass": "COLD" }), "the storageclass parameter must be one of NONE, STANDARD"),
+            (json!({ "objectacl": "mine" }), "invalid value for objectacl parameter"),
+            (json!({ "encrypt": "yes" }), "`encrypt`: should be a boolean"),
+            (json!({ "v4auth": false }), "signature version 2"),
+            (json!({ "redirectendpoint": "cdn.example.com" }), "redirectendpoint is no address"),
+            (json!({ "redirectendpoint": "https://cdn.example.com/path" }), "without a path or a query"),
+            (json!({ "redirectexpiry": "0s" }), "between 1s and 7 days"),
+            (json!({ "redirectexpiry": "169h" }), "between 1s and 7 days"),
+            (json!({ "accesskey": "a" }), "accesskey and secretkey come together"),
+            (json!({ "sessiontoken": "a" }), "belongs to an accesskey"),
+            (json!({ "regionendpoint": "ftp://a" }), "needs http:// or https://"),
+            (json!({ "regionendpoint": "http://user:hunter2@a" }), "no user and no password"),
+            (json!({ "regionendpoint": "http://a", "accelerate": true }), "choose among Amazon's addresses"),
+            (json!({ "rootdirectory": "/a/../b" }), "component `.` or `..`"),
+            (json!({ "checksum": "md5" }), "expected one of `none`, `crc32`, `crc32c`, `sha256`"),
+            (json!({ "listorder": "random" }), "expected one of `auto`, `bytewise`, `tree`"),
+            (json!({ "bukcet": "b" }), "unknown parameter `bukcet`"),
+        ] {
+            let refusal = refusal(more);
+            assert!(refusal.contains(words), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn numbers_and_booleans_may_be_texts_as_the_environment_gives_them() {
+        let config = config(json!({ "chunksize": "5242880", "secure": "0", "encrypt": "T", "bucket": 7 })).unwrap();
+        assert_eq!((config.chunksize, config.secure, config.encrypt, &*config.bucket), (5 << 20, false, true, "7"));
+    }
+
+    #[test]
+    fn an_endpoint_gets_a_scheme_and_a_region() {
+        for (secure, endpoint) in [(true, "https://store:9000"), (false, "http://store:9000")] {
+            let more = json!({ "regionendpoint": "store:9000", "region": "", "secure": secure });
+            let config = config(more).unwrap();
+            assert_eq!((&*config.regionendpoint, &*config.region), (endpoint, "us-east-1"));
+        }
+    }
+
+    #[test]
+    fn every_region_of_amazons_has_a_name_of_the_form() {
+        for region in ["us-east-1", "eu-central-2", "us-gov-west-1", "us-isob-east-1", "cn-north-1", "ap-southeast-7"] {
+            assert!(is_region(region), "{region}");
+        }
+        for text in ["", "us", "us-east", "us-east-", "us-east-x", "US-EAST-1", "<nil>", "us-east-100"] {
+            assert!(!is_region(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_storage_class_may_be_written_in_any_case() {
+        assert_eq!(config(json!({ "storageclass": "glacier_ir" })).unwrap().storageclass, "GLACIER_IR");
+    }
+
+    #[test]
+    fn checksums_are_for_amazon_unless_they_are_asked_for() {
+        assert_eq!(config(json!({})).unwrap().checksum(), Checksum::Crc32c);
+        let own = json!({ "regionendpoint": "http://127.0.0.1:9000" });
+        assert_eq!(config(own).unwrap().checksum(), Checksum::None);
+        let own = json!({ "regionendpoint": "http://127.0.0.1:9000", "checksum": "crc32" });
+        assert_eq!(config(own).unwrap().checksum(), Checksum::Crc32);
+    }
+
+    #[test]
+    fn no_secret_is_shown() {
+        let more = json!({ "accesskey": "a", "secretkey": "hunter2", "sessiontoken": "hunter3" });
+        let shown = format!("{:?}", config(more).unwrap());
+        assert!(shown.contains("accesskey: \"a\"") && !shown.contains("hunter"), "{shown}");
+    }
+}
