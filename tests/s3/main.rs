@@ -2,6 +2,7 @@
 //! it leaves in the bucket.
 
 mod budget;
+mod checksums;
 mod session;
 mod support;
 mod uploads;

@@ -1,8 +1,8 @@
 //! Buckets on the servers, and drivers on them.
 
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use wharf::base::Base;
@@ -13,30 +13,41 @@ use wharf::factory::Parameters;
 use wharf_conformance::presign::presign;
 use wharf_conformance::servers::{ACCESS_KEY, SECRET_KEY, server};
 
-/// A bucket of its own on a server. It stays until the server goes, which `cargo xtask test` ends.
+/// A place of its own on a server: a bucket for each server and process, since SeaweedFS keeps volumes for each bucket, and a
+/// directory in it. It stays until the server goes, which `cargo xtask test` ends.
 #[derive(Clone, Debug)]
 pub(crate) struct Bucket {
     /// The server, or a proxy before it.
     pub(crate) endpoint: String,
     name: String,
+    directory: u32,
 }
 
 impl Bucket {
-    /// Makes a bucket.
+    /// Makes a place.
     pub(crate) fn new(server_name: &str) -> std::result::Result<Self, String> {
+        static MADE: Mutex<Vec<String>> = Mutex::new(Vec::new());
         static NEXT: AtomicU32 = AtomicU32::new(0);
+        static STARTED: LazyLock<u128> = LazyLock::new(|| {
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_millis()
+        });
         let endpoint = server(server_name)?;
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        let name = format!("wharf-{}-{}-{}", now.as_millis(), std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        curl(&["--request", "PUT", &presign("PUT", &endpoint, &name, &[])])?;
-        Ok(Bucket { endpoint, name })
+        let name = format!("wharf-{}-{}", *STARTED, std::process::id());
+        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        if !made.contains(&endpoint) {
+            curl(&["--request", "PUT", &presign("PUT", &endpoint, &name, &[])])?;
+            made.push(endpoint.clone());
+        }
+        Ok(Bucket { endpoint, name, directory: NEXT.fetch_add(1, Ordering::Relaxed) })
     }
 
     /// Adds so many parts of one byte to the upload of a key, as another client.
     pub(crate) fn add_tiny_parts(&self, key: &str, count: u32) -> std::result::Result<(), String> {
-        let listing = curl(&[&presign("GET", &self.endpoint, &self.name, &[("uploads", "")])])?;
+        let query = [("prefix", format!("{}%2F", self.directory)), ("uploads", String::new())];
+        let query = query.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let listing = curl(&[&presign("GET", &self.endpoint, &self.name, &query)])?;
         let id = listing.split("<UploadId>").nth(1).and_then(|rest| rest.split('<').next()).ok_or("no upload")?;
-        let path = format!("{}/{key}", self.name);
+        let path = format!("{}/{}/{key}", self.name, self.directory);
         // All of them to one curl, which then needs one connection.
         let requests = (1..=count).map(|number| {
             let query = [("partNumber", number.to_string()), ("uploadId", id.to_owned())];
@@ -51,7 +62,7 @@ impl Bucket {
 
     /// The same bucket by way of a proxy.
     pub(crate) fn through(&self, endpoint: &str) -> Self {
-        Bucket { endpoint: endpoint.to_owned(), name: self.name.clone() }
+        Bucket { endpoint: endpoint.to_owned(), ..self.clone() }
     }
 
     /// The parameters of a driver that keeps its files below `root`.
@@ -62,7 +73,7 @@ impl Bucket {
             .with("regionendpoint", self.endpoint.as_str())
             .with("forcepathstyle", true)
             .with("bucket", self.name.as_str())
-            .with("rootdirectory", root)
+            .with("rootdirectory", format!("/{}{root}", self.directory))
             // The smallest, so that files of some megabytes have several parts.
             .with("chunksize", 5 * 1024 * 1024)
             .with("multipartcopychunksize", 5 * 1024 * 1024)

@@ -82,8 +82,12 @@ fn serve(stream: TcpStream, seen: &Mutex<Vec<Asked>>, answer: &dyn Fn(&Asked) ->
         let asked = Asked { method, target, headers, body: String::from_utf8_lossy(&body).into_owned() };
         seen.lock().unwrap().push(asked.clone());
         let (status, body) = answer(&asked);
-        let head =
-            format!("HTTP/1.1 {status} Answer\r\nContent-Length: {}\r\nx-amz-request-id: fake\r\n\r\n", body.len());
+        // The last is what the metadata of an instance says of its tokens.
+        let head = format!(
+            "HTTP/1.1 {status} Answer\r\nContent-Length: {}\r\nx-amz-request-id: fake\r\n\
+             x-aws-ec2-metadata-token-ttl-seconds: 21600\r\n\r\n",
+            body.len()
+        );
         stream.write_all(head.as_bytes()).ok()?;
         stream.write_all(if asked.method == "HEAD" { b"" } else { body.as_bytes() }).ok()?;
     }
