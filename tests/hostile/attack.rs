@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures::StreamExt;
 use serde_json::{Map, Value, json};
+use wharf::base::retry::RetryPolicy;
 use wharf::contract::{ByteRange, EntryStream, Error, RedirectRequest, Result, StorageDriver, StoragePath, WriteMode};
 use wharf::factory::{Factory, Parameters};
 use wharf::runtime::{ComponentConfig, Runtime};
@@ -117,7 +118,8 @@ impl Attacker {
     pub(crate) fn new(runtime: &Runtime, attack: &Attack, scratch: &Path) -> Self {
         let mut config: ComponentConfig = serde_json::from_value(attack.config.clone()).unwrap();
         config.component = Some(file(&attack.file, scratch));
-        let mut factory = Factory::new();
+        // An attack is made once: what its first failure says is what counts.
+        let mut factory = Factory::new().with_retries(RetryPolicy::never());
         factory.register_component(runtime, "attacker", config).unwrap();
         Attacker { attack: attack.clone(), factory }
     }

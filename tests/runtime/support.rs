@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 use bytes::Bytes;
 use futures::TryStreamExt;
 use serde_json::{Map, Value};
+use wharf::base::retry::RetryPolicy;
 use wharf::contract::{ByteRange, Error, StorageDriver, StoragePath};
 use wharf::factory::{Factory, Parameters};
 use wharf::runtime::{ComponentConfig, Limits, Runtime, RuntimeConfig};
@@ -39,7 +40,8 @@ pub(crate) async fn faulty_in(
 ) -> Result<Arc<dyn StorageDriver>, Error> {
     let limits: Limits = serde_json::from_value(limits).unwrap();
     let config = ComponentConfig { component: Some(component("faulty").unwrap()), limits, ..Default::default() };
-    let mut factory = Factory::new();
+    // What is tested is what the runtime says, and each failure of it.
+    let mut factory = Factory::new().with_retries(RetryPolicy::never());
     factory.register_component(runtime, "faulty", config).unwrap();
     let parameters: Map<String, Value> = serde_json::from_value(parameters).unwrap();
     factory.create("faulty", Parameters::from(parameters)).await

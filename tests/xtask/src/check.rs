@@ -115,13 +115,16 @@ fn uses(content: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
+/// Returns the source files below a directory, but for tests: those may name what they like.
 fn rust_files(directory: &Path) -> Result<Vec<PathBuf>> {
     let failed = |error| format!("{}: {error}", directory.display());
     let mut files = Vec::new();
     for entry in fs::read_dir(directory).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         if path.is_dir() {
-            files.extend(rust_files(&path)?);
+            if !path.ends_with("tests") {
+                files.extend(rust_files(&path)?);
+            }
         } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs") {
             files.push(path);
         }

@@ -1,11 +1,14 @@
 //! How often and after what waits something is tried again, and the budget that all of a driver's operations share.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
+use super::attempts::Attempts;
 use crate::contract::{Error, ErrorKind, Result};
 
 /// How often something is tried, and how long it waits in between.
@@ -20,7 +23,10 @@ pub struct RetryPolicy {
     pub longest_wait: Duration,
     /// How long one attempt may take until its answer begins. A stream's bytes are not counted.
     pub attempt_timeout: Duration,
-    /// No attempt begins after this long since the first.
+    /// How long a reader may wait for a byte before its stream counts as cut. The time in which nobody asks for one is
+    /// not counted.
+    pub stall: Duration,
+    /// No attempt begins after this long since the first. For a stream: since it failed, having given something.
     pub total: Duration,
     /// How many retries the driver's operations may use up together beyond those that successes earn, ten successes for one: when a store
     /// is down, it is not asked several times as often as before.
@@ -34,6 +40,7 @@ impl Default for RetryPolicy {
             first_wait: Duration::from_millis(100),
             longest_wait: Duration::from_secs(5),
             attempt_timeout: Duration::from_secs(60),
+            stall: Duration::from_secs(60),
             total: Duration::from_secs(120),
             budget: 500,
         }
@@ -43,7 +50,7 @@ impl Default for RetryPolicy {
 impl RetryPolicy {
     /// Tries everything once, with no limit of time.
     pub fn never() -> Self {
-        RetryPolicy { attempts: 1, attempt_timeout: Duration::MAX, ..RetryPolicy::default() }
+        RetryPolicy { attempts: 1, attempt_timeout: Duration::MAX, stall: Duration::MAX, ..RetryPolicy::default() }
     }
 }
 
@@ -93,6 +100,9 @@ impl Retry {
     /// [`Unavailable`](ErrorKind::Unavailable) where it may be repeated anyway, else as
     /// [`OutcomeUnknown`](ErrorKind::OutcomeUnknown).
     ///
+    /// An outcome that is unknown stays so: when a later attempt fails as unavailable, the error is still
+    /// [`OutcomeUnknown`](ErrorKind::OutcomeUnknown).
+    ///
     /// # Cancel safety
     ///
     /// That of the attempt.
@@ -100,25 +110,24 @@ impl Retry {
     where
         F: Future<Output = Result<T>>,
     {
-        let began = Instant::now();
-        let mut tried = 1;
+        self.run_untimed(repeat, || self.attempt(repeat, attempt())).await
+    }
+
+    /// As [`run`](Retry::run), with no limit on an attempt's time but its own: for what takes the longer the more there
+    /// is to do.
+    pub(crate) async fn run_untimed<T, F>(&self, repeat: Repeat, mut attempt: impl FnMut() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let mut attempts = Attempts::begin();
         loop {
-            let error = match self.attempt(repeat, attempt()).await {
+            match attempt().await {
                 Ok(value) => {
                     self.earn();
                     return Ok(value);
                 }
-                Err(error) => error,
-            };
-            let Some(wait) = self.wait_after(&error, repeat, tried, began) else {
-                return Err(match error.attempts() {
-                    None if is_transient(&error) => error.with_attempts(tried),
-                    _ => error,
-                });
-            };
-            tracing::debug!(target: "wharf::retry", %error, tried, wait_ms = wait.as_millis() as u64, "trying again");
-            tokio::time::sleep(wait).await;
-            tried += 1;
+                Err(error) => attempts.wait_after(self, error, repeat).await?,
+            }
         }
     }
 
@@ -128,9 +137,24 @@ impl Retry {
         if limit == Duration::MAX {
             return work.await;
         }
-        match tokio::time::timeout(limit, work).await {
-            Ok(result) => result,
-            Err(_) => {
+        let mut work = pin!(work);
+        // What answers at once needs no clock.
+        let mut given_up = pin!(None::<Sleep>);
+        let within_the_limit = std::future::poll_fn(|cx| {
+            if let Poll::Ready(result) = work.as_mut().poll(cx) {
+                return Poll::Ready(Some(result));
+            }
+            if given_up.is_none() {
+                given_up.set(Some(tokio::time::sleep(limit)));
+            }
+            match given_up.as_mut().as_pin_mut() {
+                Some(sleep) => sleep.poll(cx).map(|()| None),
+                None => Poll::Pending,
+            }
+        });
+        match within_the_limit.await {
+            Some(result) => result,
+            None => {
                 let kind = match repeat {
                     Repeat::Always => ErrorKind::Unavailable,
                     Repeat::UnlessUnknown => ErrorKind::OutcomeUnknown,
@@ -148,8 +172,9 @@ impl Retry {
             ErrorKind::OutcomeUnknown => repeat == Repeat::Always,
             _ => false,
         };
-        // Whoever counted attempts has used up its own.
-        if !may_be_repeated || error.attempts().is_some() || tried >= policy.attempts {
+        // Whoever counted attempts has used up its own; and what went beyond a limit goes beyond it again.
+        let is_final = error.attempts().is_some() || error.limit().is_some();
+        if !may_be_repeated || is_final || tried >= policy.attempts {
             return None;
         }
         let wait = match error.kind() {
@@ -191,7 +216,7 @@ impl Default for Retry {
 }
 
 /// Returns whether the failure may pass by itself.
-fn is_transient(error: &Error) -> bool {
+pub(super) fn is_transient(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Throttled { .. } | ErrorKind::Unavailable | ErrorKind::OutcomeUnknown)
 }
 
