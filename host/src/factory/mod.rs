@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-#[cfg(feature = "wasm")]
+#[cfg(any(feature = "s3", feature = "wasm"))]
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -24,6 +24,7 @@ pub use crate::base::Parameters;
 #[cfg(feature = "wasm")]
 pub use components::{DriversConfig, Refusal};
 
+#[cfg(feature = "s3")]
 type Identify = Arc<dyn Fn(Parameters) -> BoxFuture<'static, Result<Identity>> + Send + Sync>;
 
 type Constructor = Arc<dyn Fn(Parameters) -> BoxFuture<'static, Result<Arc<dyn StorageDriver>>> + Send + Sync>;
@@ -76,6 +77,7 @@ pub struct Factory {
 #[derive(Clone)]
 enum Entry {
     Native(Constructor),
+    #[cfg(feature = "s3")]
     /// A native driver that presents credentials to its store, and tries its requests again by itself.
     #[cfg_attr(not(feature = "s3"), allow(dead_code, reason = "no driver of the other features presents any"))]
     Identified(Constructor, Identify),
@@ -236,6 +238,7 @@ impl Factory {
         let (opened, policy) = match self.entries.get(name) {
             None => return Err(self.unknown(name)),
             Some(Entry::Native(constructor)) => (constructor(parameters).await, policy),
+            #[cfg(feature = "s3")]
             Some(Entry::Identified(constructor, _)) => {
                 // A driver of a cloud store repeats each of its requests, and knows how long one may take.
                 (constructor(parameters).await, RetryPolicy { attempt_timeout: Duration::MAX, ..policy })
@@ -262,6 +265,7 @@ impl Factory {
     pub async fn identify(&self, name: &str, parameters: Parameters) -> Result<Option<Identity>> {
         match self.entries.get(name) {
             None => Err(self.unknown(name)),
+            #[cfg(feature = "s3")]
             Some(Entry::Identified(_, identify)) => identify(parameters)
                 .await
                 .map(Some)
@@ -316,7 +320,9 @@ impl Factory {
 impl Entry {
     fn origin(&self) -> Origin {
         match self {
-            Entry::Native(_) | Entry::Identified(..) => Origin::Native,
+            Entry::Native(_) => Origin::Native,
+            #[cfg(feature = "s3")]
+            Entry::Identified(..) => Origin::Native,
             #[cfg(feature = "wasm")]
             Entry::Component(source) => Origin::Component(source.file().to_owned()),
         }
