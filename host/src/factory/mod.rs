@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-#[cfg(any(feature = "s3", feature = "wasm"))]
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -24,7 +23,6 @@ pub use crate::base::Parameters;
 #[cfg(feature = "wasm")]
 pub use components::{DriversConfig, Refusal};
 
-#[cfg(feature = "s3")]
 type Identify = Arc<dyn Fn(Parameters) -> BoxFuture<'static, Result<Identity>> + Send + Sync>;
 
 type Constructor = Arc<dyn Fn(Parameters) -> BoxFuture<'static, Result<Arc<dyn StorageDriver>>> + Send + Sync>;
@@ -76,13 +74,23 @@ pub struct Factory {
 
 #[derive(Clone)]
 enum Entry {
-    Native(Constructor),
-    #[cfg(feature = "s3")]
-    /// A native driver that presents credentials to its store, and tries its requests again by itself.
-    #[cfg_attr(not(feature = "s3"), allow(dead_code, reason = "no driver of the other features presents any"))]
-    Identified(Constructor, Identify),
+    Native(Native),
     #[cfg(feature = "wasm")]
     Component(Arc<components::Source>),
+}
+
+/// A driver that is compiled in.
+#[derive(Clone)]
+struct Native {
+    constructor: Constructor,
+    /// Of a driver that presents credentials to its store: as whom. Such a one repeats and times its requests by itself.
+    identify: Option<Identify>,
+}
+
+impl Native {
+    fn new(constructor: Constructor) -> Self {
+        Native { constructor, identify: None }
+    }
 }
 
 /// Where a driver comes from.
@@ -144,7 +152,7 @@ impl Factory {
     {
         self.check_name(name)?;
         let constructor: Constructor = Arc::new(move |parameters| Box::pin(constructor(parameters)));
-        self.entries.insert(name.to_owned(), Entry::Native(constructor));
+        self.entries.insert(name.to_owned(), Entry::Native(Native::new(constructor)));
         Ok(())
     }
 
@@ -237,11 +245,10 @@ impl Factory {
         let policy = self.retries.clone();
         let (opened, policy) = match self.entries.get(name) {
             None => return Err(self.unknown(name)),
-            Some(Entry::Native(constructor)) => (constructor(parameters).await, policy),
-            #[cfg(feature = "s3")]
-            Some(Entry::Identified(constructor, _)) => {
-                // A driver of a cloud store repeats each of its requests, and knows how long one may take.
-                (constructor(parameters).await, RetryPolicy { attempt_timeout: Duration::MAX, ..policy })
+            Some(Entry::Native(Native { constructor, identify })) => {
+                // A driver of a cloud store knows how long each of its requests may take.
+                let attempt_timeout = if identify.is_some() { Duration::MAX } else { policy.attempt_timeout };
+                (constructor(parameters).await, RetryPolicy { attempt_timeout, ..policy })
             }
             #[cfg(feature = "wasm")]
             Some(Entry::Component(source)) => {
@@ -265,11 +272,10 @@ impl Factory {
     pub async fn identify(&self, name: &str, parameters: Parameters) -> Result<Option<Identity>> {
         match self.entries.get(name) {
             None => Err(self.unknown(name)),
-            #[cfg(feature = "s3")]
-            Some(Entry::Identified(_, identify)) => identify(parameters)
-                .await
-                .map(Some)
-                .map_err(|error| error.with_driver(name).with_operation(Operation::Open)),
+            Some(Entry::Native(Native { identify: Some(identify), .. })) => {
+                let identity = identify(parameters).await;
+                identity.map(Some).map_err(|error| error.with_driver(name).with_operation(Operation::Open))
+            }
             Some(_) => Ok(None),
         }
     }
@@ -321,8 +327,6 @@ impl Entry {
     fn origin(&self) -> Origin {
         match self {
             Entry::Native(_) => Origin::Native,
-            #[cfg(feature = "s3")]
-            Entry::Identified(..) => Origin::Native,
             #[cfg(feature = "wasm")]
             Entry::Component(source) => Origin::Component(source.file().to_owned()),
         }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 #[cfg(feature = "s3")]
 use super::Identify;
-use super::{Constructor, Entry, Parameters};
+use super::{Constructor, Entry, Native, Parameters};
 use crate::contract::StorageDriver;
 use crate::drivers::inmemory::InMemory;
 
@@ -23,7 +23,7 @@ pub(super) fn register(entries: &mut BTreeMap<String, Entry>) {
             Ok(Arc::new(InMemory::new()) as Arc<dyn StorageDriver>)
         })
     });
-    entries.insert("inmemory".to_owned(), Entry::Native(inmemory));
+    entries.insert("inmemory".to_owned(), Entry::Native(Native::new(inmemory)));
     #[cfg(feature = "filesystem")]
     {
         use crate::base::ConcurrencyLimit;
@@ -36,7 +36,7 @@ pub(super) fn register(entries: &mut BTreeMap<String, Entry>) {
                 Ok(Arc::new(ConcurrencyLimit::new(Arc::new(driver), limit)) as Arc<dyn StorageDriver>)
             })
         });
-        entries.insert("filesystem".to_owned(), Entry::Native(filesystem));
+        entries.insert("filesystem".to_owned(), Entry::Native(Native::new(filesystem)));
     }
     #[cfg(feature = "s3")]
     for name in ["s3", "s3aws"] {
@@ -47,6 +47,6 @@ pub(super) fn register(entries: &mut BTreeMap<String, Entry>) {
         let identify: Identify = Arc::new(|parameters: Parameters| {
             Box::pin(async move { S3::open(parameters.parse()?).await?.identity().await })
         });
-        entries.insert(name.to_owned(), Entry::Identified(constructor, identify));
+        entries.insert(name.to_owned(), Entry::Native(Native { constructor, identify: Some(identify) }));
     }
 }
