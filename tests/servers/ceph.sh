@@ -73,9 +73,8 @@ rgw data = $root/rgw
 rgw frontends = beast endpoint=127.0.0.1:$s3
 rgw crypt require ssl = false
 # What is deleted leaves the memory at once, not after two hours.
-rgw gc obj min wait = 5
-rgw gc processor period = 5
-rgw gc processor max time = 5
+rgw gc obj min wait = 1
+rgw gc processor period = 3
 rgw crypt s3 kms backend = testing
 rgw crypt s3 kms encryption keys = testkey=YmluCmJvb3N0CmJvb3N0LWJ1aWxkCmNlcGguY29uZgo=
 rgw enable usage log = false

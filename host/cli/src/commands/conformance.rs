@@ -8,6 +8,7 @@ use clap::Args;
 use indicatif::ProgressBar;
 use serde_json::json;
 use tokio::sync::OnceCell;
+use wharf::base::retry::RetryPolicy;
 use wharf::contract::{Capabilities, StorageDriver};
 use wharf::factory::{Factory, Parameters};
 use wharf::runtime::Instances;
@@ -130,7 +131,8 @@ async fn subject(args: &Conformance, store: &Store) -> Result<Named> {
     Ok(Named {
         shown: args.subject.clone(),
         registered: name.to_owned(),
-        factory: factory.clone(),
+        // A fault that a second attempt hides is what the suite is there to show.
+        factory: factory.clone().with_retries(RetryPolicy::never()),
         parameters: store.parameters(&args.subject)?,
         one: in_memory.then(OnceCell::new),
     })

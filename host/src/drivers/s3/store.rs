@@ -14,6 +14,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::retry::{ReconnectMode, RetryConfig};
 use aws_smithy_types::timeout::TimeoutConfig;
 use bytes::Bytes;
+use futures::FutureExt;
 
 use super::connector::Connector;
 use super::credentials::Chain;
@@ -149,7 +150,8 @@ impl Store {
     {
         let limit = self.attempt_timeout.saturating_add(Duration::from_secs(bytes / SLOWEST));
         let attempt = || {
-            let request = request();
+            // The SDK's futures are so deeply nested that a program which awaits one would meet the compiler's limits.
+            let request = request().boxed();
             async move {
                 match tokio::time::timeout(limit, request).await {
                     Ok(Ok(answer)) => Ok(Ok(answer)),
