@@ -1,6 +1,7 @@
 //! Addresses at which clients fetch an object by themselves.
 
 use aws_sdk_s3::presigning::PresigningConfig;
+use futures::FutureExt;
 
 use super::error::root_cause;
 use super::store::Store;
@@ -18,11 +19,11 @@ impl Store {
         let presigned = match &*request.method {
             "GET" => {
                 let get = self.public.get_object().bucket(self.bucket()).key(key);
-                get.presigned(presigning).await.map_err(|error| failed(&error))?
+                get.presigned(presigning).boxed().await.map_err(|error| failed(&error))?
             }
             "HEAD" => {
                 let head = self.public.head_object().bucket(self.bucket()).key(key);
-                head.presigned(presigning).await.map_err(|error| failed(&error))?
+                head.presigned(presigning).boxed().await.map_err(|error| failed(&error))?
             }
             _ => return Ok(None),
         };

@@ -236,6 +236,7 @@ impl Store {
             .credentials_provider(SharedChain(self.credentials.clone()))
             .retry_config(no_retries())
             .load()
+            .boxed()
             .await;
         let sts = aws_sdk_sts::Client::new(&config);
         let answer = self.send(Effect::Reads, 0, || sts.get_caller_identity().send()).await?;
