@@ -63,7 +63,8 @@ async fn bytes_that_change_on_their_way_to_the_store_are_refused_and_nothing_is_
     for (server, checksum) in [("RGW", "none"), ("SEAWEED", "crc32"), ("SEAWEED", "crc32c"), ("SEAWEED", "sha256")] {
         let bucket = Bucket::new(server).unwrap();
         let driver = through(&bucket, true, checksum).await;
-        let error = driver.put_content(&path("/file"), Bytes::from_static(CONTENT)).await.unwrap_err();
+        let stored = driver.put_content(&path("/file"), Bytes::from_static(CONTENT)).await;
+        let error = stored.expect_err(&format!("{server} {checksum}"));
         assert_eq!(
             (error.kind(), error.attempts()),
             (&ErrorKind::Unavailable, Some(6)),

@@ -67,7 +67,8 @@ async fn an_upload_that_cannot_be_completed_is_kept_and_can_be_continued() {
     let (file, content) = (path("/file"), pattern(6 * MIB));
     let mut writer = driver.writer(&file, WriteMode::New).await.unwrap();
     writer.write(content.clone()).await.unwrap();
-    proxy.fail_times(6, Fault::ErrorBefore, completes);
+    // Six attempts of the driver's, and six when `base` has looked and found the upload still there.
+    proxy.fail_times(12, Fault::ErrorBefore, completes);
     let error = writer.commit().await.unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::OutcomeUnknown, "{error}");
     assert_eq!(error.attempts(), Some(6), "{error}");

@@ -100,9 +100,10 @@ pub struct S3Config {
     /// One of Distribution's levels. Any but `off` logs each request at level info, without headers and bodies.
     #[serde(deserialize_with = "lenient::text")]
     pub loglevel: String,
-    /// Which checksums of whole objects are sent, stored and checked again when an object is read as a whole. Besides,
-    /// each request's signature covers the SHA-256 of its body. Default: [`Checksum::Crc32c`] on Amazon S3, none on a store of one's
-    /// own, many of which refuse the headers.
+    /// Which checksums are sent with what is written, kept by the store, and checked again when an object is read as a
+    /// whole. Of an upload in parts, a store of one's own checks each part when it comes and keeps none. Besides, each
+    /// request's signature covers the SHA-256 of its body. Default: [`Checksum::Crc32c`] on Amazon S3; none on a store of
+    /// one's own, many of which refuse the headers.
     pub checksum: Option<Checksum>,
     /// In which order the store lists. Default [`ListOrder::Auto`].
     pub listorder: ListOrder,

@@ -96,7 +96,7 @@ impl Store {
                 .set_server_side_encryption(object.encryption.clone())
                 .set_ssekms_key_id(object.kms_key.clone())
                 .set_storage_class(object.storage_class.clone())
-                .set_checksum_algorithm(object.checksum.clone())
+                .set_checksum_algorithm(object.upload_checksum.clone())
                 .send()
         };
         let answer = self.send(Effect::Writes, 0, request).await?.map_err(Error::from)?;
@@ -108,7 +108,14 @@ impl Store {
                 self.abort(&key, &other.id).await?;
             }
         }
-        Ok(Multipart { path: path.clone(), key, id, parts: Vec::new(), checksum: self.object.checksum.clone(), since })
+        Ok(Multipart {
+            path: path.clone(),
+            key,
+            id,
+            parts: Vec::new(),
+            checksum: self.object.upload_checksum.clone(),
+            since,
+        })
     }
 
     /// Finds the upload of a path, with its parts. Of several, which only lost answers or another client leave, the one
@@ -209,19 +216,22 @@ impl Store {
     pub(super) async fn add_part(&self, upload: &mut Multipart, content: Bytes) -> Result<()> {
         let number = upload.next_number()?;
         let size = content.len() as u64;
+        // On the way to a store of one's own each part has one, whatever the upload has as a whole.
+        let checksum = if self.config.is_own_store() { &self.object.checksum } else { &upload.checksum };
         let request = || {
-            let part = self.client.upload_part().bucket(self.bucket()).key(&upload.key).upload_id(&upload.id);
-            part.part_number(number).set_checksum_algorithm(upload.checksum.clone()).body(content.clone().into()).send()
+            let part = self.client_for(checksum).upload_part().bucket(self.bucket()).key(&upload.key);
+            let part = part.upload_id(&upload.id).part_number(number).set_checksum_algorithm(checksum.clone());
+            part.body(content.clone().into()).send()
         };
         let answer = self.send(Effect::Writes, size, request).await?.map_err(gone)?;
-        let completed = CompletedPart::builder()
-            .part_number(number)
-            .set_e_tag(answer.e_tag)
-            .set_checksum_crc32(answer.checksum_crc32)
-            .set_checksum_crc32_c(answer.checksum_crc32_c)
-            .set_checksum_sha256(answer.checksum_sha256)
-            .build();
-        upload.parts.push(StoredPart { size, completed });
+        let mut completed = CompletedPart::builder().part_number(number).set_e_tag(answer.e_tag);
+        if upload.checksum.is_some() {
+            completed = completed
+                .set_checksum_crc32(answer.checksum_crc32)
+                .set_checksum_crc32_c(answer.checksum_crc32_c)
+                .set_checksum_sha256(answer.checksum_sha256);
+        }
+        upload.parts.push(StoredPart { size, completed: completed.build() });
         Ok(())
     }
 

@@ -34,6 +34,8 @@ const SLOWEST: u64 = 256 * 1024;
 #[derive(Debug)]
 pub(super) struct Store {
     pub(super) client: Client,
+    /// Sends what an object's bytes are in, with their checksum where one is asked for. The other would only name it.
+    checked: Client,
     /// Signs addresses for clients. The same unless they reach the store by another name.
     pub(super) public: Client,
     pub(super) config: S3Config,
@@ -55,11 +57,20 @@ pub(super) struct ObjectOptions {
     pub(super) kms_key: Option<String>,
     pub(super) storage_class: Option<StorageClass>,
     pub(super) checksum: Option<ChecksumAlgorithm>,
+    /// The same, of the whole of an upload in parts. Not on a store of one's own: SeaweedFS asks for the parts' checksums at
+    /// the completion and does not list them, so that no other process could complete the upload.
+    pub(super) upload_checksum: Option<ChecksumAlgorithm>,
 }
 
 impl ObjectOptions {
     fn new(config: &S3Config) -> Self {
         let has_key = config.encrypt && !config.keyid.is_empty();
+        let checksum = match config.checksum() {
+            Checksum::None => None,
+            Checksum::Crc32 => Some(ChecksumAlgorithm::Crc32),
+            Checksum::Crc32c => Some(ChecksumAlgorithm::Crc32C),
+            Checksum::Sha256 => Some(ChecksumAlgorithm::Sha256),
+        };
         ObjectOptions {
             acl: ObjectCannedAcl::from(&*config.objectacl),
             encryption: config.encrypt.then_some(if has_key {
@@ -69,12 +80,8 @@ impl ObjectOptions {
             }),
             kms_key: has_key.then(|| config.keyid.clone()),
             storage_class: (config.storageclass != "NONE").then(|| StorageClass::from(&*config.storageclass)),
-            checksum: match config.checksum() {
-                Checksum::None => None,
-                Checksum::Crc32 => Some(ChecksumAlgorithm::Crc32),
-                Checksum::Crc32c => Some(ChecksumAlgorithm::Crc32C),
-                Checksum::Sha256 => Some(ChecksumAlgorithm::Sha256),
-            },
+            upload_checksum: checksum.clone().filter(|_| !config.is_own_store()),
+            checksum,
         }
     }
 }
@@ -111,6 +118,8 @@ impl Store {
             sdk = sdk.endpoint_url(&config.regionendpoint);
         }
         let client = Client::from_conf(sdk.clone().build());
+        let checking = sdk.clone().request_checksum_calculation(RequestChecksumCalculation::WhenSupported);
+        let checked = Client::from_conf(checking.build());
         let public = match &*config.redirectendpoint {
             "" => client.clone(),
             endpoint => Client::from_conf(sdk.endpoint_url(endpoint.trim_end_matches('/')).build()),
@@ -120,6 +129,7 @@ impl Store {
         let retry = Retry::new(RetryPolicy { attempt_timeout: Duration::MAX, ..policy });
         Ok(Store {
             client,
+            checked,
             public,
             keys: Keys::new(&config.rootdirectory),
             object: ObjectOptions::new(&config),
@@ -174,12 +184,18 @@ impl Store {
         self.retry.run(Repeat::Always, attempt).await
     }
 
+    /// Returns the client to send bytes with that have such a checksum. None must be sent for an upload that was begun
+    /// without.
+    pub(super) fn client_for(&self, checksum: &Option<ChecksumAlgorithm>) -> &Client {
+        if checksum.is_some() { &self.checked } else { &self.client }
+    }
+
     /// Stores an object: one request.
     pub(super) async fn put(&self, path: &StoragePath, content: Bytes) -> Result<()> {
         let key = self.keys.key(path);
         let object = &self.object;
         let request = || {
-            self.client
+            self.client_for(&object.checksum)
                 .put_object()
                 .bucket(self.bucket())
                 .key(&key)
