@@ -1,8 +1,11 @@
 //! What the s3 driver does that no other driver has to: how many requests it sends, what it makes of lost answers, and what
 //! it leaves in the bucket.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod budget;
 mod checksums;
+mod redirects;
 mod session;
 mod support;
 mod uploads;

@@ -1,5 +1,7 @@
 //! `wharf uploads`, on a store whose uploads are as old as one likes.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use support::fake::{Asked, Fake};

@@ -1,5 +1,7 @@
 //! As whom the s3 driver works: each source of credentials, what is said of it, and that none takes another's place.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::process::{Command, Output};

@@ -21,7 +21,8 @@ pub struct Capabilities {
     pub redirect: bool,
     /// `walk` costs less than listing every directory.
     pub native_walk: bool,
-    /// `uploads` can tell which uploads are unfinished.
+    /// `uploads` can tell which uploads are unfinished. They end when a writer begins anew at their path; what is
+    /// committed there stays when that writer is cancelled before it wrote.
     pub uploads: bool,
 }
 
