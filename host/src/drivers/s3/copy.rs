@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::config::{MAX_PART, MIN_PART};
 use super::error::Effect;
 use super::multipart::Multipart;
-use super::store::{CONTENT_TYPE, Store};
+use super::store::{Store, describe};
 use crate::contract::{Error, FileInfo, Result, StoragePath};
 
 /// What stands for itself in a `CopySource`.
@@ -41,19 +41,9 @@ impl Store {
         let (key, from) = (self.keys.key(destination), self.copy_source(&source.path));
         let object = &self.object;
         let request = || {
-            self.client
-                .copy_object()
-                .bucket(self.bucket())
-                .key(&key)
-                .copy_source(&from)
-                .metadata_directive(MetadataDirective::Replace)
-                .content_type(CONTENT_TYPE)
-                .acl(object.acl.clone())
-                .set_server_side_encryption(object.encryption.clone())
-                .set_ssekms_key_id(object.kms_key.clone())
-                .set_storage_class(object.storage_class.clone())
-                .set_checksum_algorithm(object.checksum.clone())
-                .send()
+            let copy = self.client.copy_object().bucket(self.bucket()).key(&key).copy_source(&from);
+            let copy = describe!(copy, object).metadata_directive(MetadataDirective::Replace);
+            copy.set_checksum_algorithm(object.checksum.clone()).send()
         };
         let answer = self.send(Effect::Writes, source.size, request).await?;
         answer.map(|_| ()).map_err(|refusal| refusal.into_error_at(&source.path))

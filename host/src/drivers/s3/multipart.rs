@@ -8,7 +8,7 @@ use md5::{Digest, Md5};
 
 use super::error::{Effect, Refusal};
 use super::read::time;
-use super::store::{CONTENT_TYPE, Store};
+use super::store::{Store, describe};
 use crate::contract::{Error, ErrorKind, Result, StoragePath};
 
 /// The most parts of an upload.
@@ -86,18 +86,8 @@ impl Store {
         let key = self.keys.key(path);
         let since = SystemTime::now();
         let request = || {
-            let object = &self.object;
-            self.client
-                .create_multipart_upload()
-                .bucket(self.bucket())
-                .key(&key)
-                .content_type(CONTENT_TYPE)
-                .acl(object.acl.clone())
-                .set_server_side_encryption(object.encryption.clone())
-                .set_ssekms_key_id(object.kms_key.clone())
-                .set_storage_class(object.storage_class.clone())
-                .set_checksum_algorithm(object.upload_checksum.clone())
-                .send()
+            let begin = self.client.create_multipart_upload().bucket(self.bucket()).key(&key);
+            describe!(begin, self.object).set_checksum_algorithm(self.object.upload_checksum.clone()).send()
         };
         let answer = self.send(Effect::Writes, 0, request).await?.map_err(Error::from)?;
         let Some(id) = answer.upload_id else {

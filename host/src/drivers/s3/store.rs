@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use aws_config::provider_config::ProviderConfig;
 use aws_sdk_s3::config::{
-    BehaviorVersion, Region, RequestChecksumCalculation, ResponseChecksumValidation, StalledStreamProtectionConfig,
+    BehaviorVersion, IdentityCache, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+    StalledStreamProtectionConfig,
 };
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::{ChecksumAlgorithm, ObjectCannedAcl, ServerSideEncryption, StorageClass};
@@ -23,9 +24,6 @@ use super::keys::Keys;
 use super::{Checksum, ListOrder, S3Config};
 use crate::base::retry::{Repeat, Retry, RetryPolicy};
 use crate::contract::{Error, ErrorKind, Identity, Result, StoragePath};
-
-/// What every object has: nobody looks at it, and so did Distribution.
-pub(super) const CONTENT_TYPE: &str = "application/octet-stream";
 
 /// The slowest that a store is expected to take or copy bytes, per second: what a large request may take longer than a small one.
 const SLOWEST: u64 = 256 * 1024;
@@ -61,6 +59,20 @@ pub(super) struct ObjectOptions {
     /// the completion and does not list them, so that no other process could complete the upload.
     pub(super) upload_checksum: Option<ChecksumAlgorithm>,
 }
+
+/// Says of a request what is said of each object that is written. A macro, since the SDK has a type for each kind of request
+/// and no trait for all of them.
+macro_rules! describe {
+    ($request:expr, $object:expr) => {
+        $request
+            .content_type("application/octet-stream")
+            .acl($object.acl.clone())
+            .set_server_side_encryption($object.encryption.clone())
+            .set_ssekms_key_id($object.kms_key.clone())
+            .set_storage_class($object.storage_class.clone())
+    };
+}
+pub(super) use describe;
 
 impl ObjectOptions {
     fn new(config: &S3Config) -> Self {
@@ -98,6 +110,8 @@ impl Store {
             .http_client(connector.clone())
             .region(region)
             .credentials_provider(SharedChain(credentials.clone()))
+            // One for all clients of this bucket, so that credentials are got once.
+            .identity_cache(IdentityCache::lazy().build())
             .force_path_style(config.forcepathstyle)
             .accelerate(config.accelerate)
             // `base` tries again, knows the operation's budget, and waits.
@@ -195,18 +209,9 @@ impl Store {
         let key = self.keys.key(path);
         let object = &self.object;
         let request = || {
-            self.client_for(&object.checksum)
-                .put_object()
-                .bucket(self.bucket())
-                .key(&key)
-                .content_type(CONTENT_TYPE)
-                .acl(object.acl.clone())
-                .set_server_side_encryption(object.encryption.clone())
-                .set_ssekms_key_id(object.kms_key.clone())
-                .set_storage_class(object.storage_class.clone())
-                .set_checksum_algorithm(object.checksum.clone())
-                .body(content.clone().into())
-                .send()
+            let put = self.client_for(&object.checksum).put_object().bucket(self.bucket()).key(&key);
+            let put = describe!(put, object).set_checksum_algorithm(object.checksum.clone());
+            put.body(content.clone().into()).send()
         };
         let answer = self.send(Effect::Writes, content.len() as u64, request).await?;
         answer.map(|_| ()).map_err(Error::from)
