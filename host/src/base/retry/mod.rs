@@ -5,7 +5,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `policy.rs`, `attempts.rs` | how often, after what wait, and what the error says in the end |
+//! | `policy.rs`, `attempts.rs`, `run.rs` | how often, after what wait, and what the error says in the end |
 //! | `resume.rs` | a stream that goes on where it broke off: `reader.rs` for bytes, `listing.rs` for entries |
 //! | `moving.rs` | a move is looked at before it is repeated, a delete may find nothing |
 //! | `writer.rs`, `commit.rs` | an upload is opened again, never written again, and committed again after a look |
@@ -21,6 +21,7 @@ mod moving;
 mod policy;
 mod reader;
 mod resume;
+mod run;
 #[cfg(test)]
 pub(crate) mod tests;
 mod writer;
