@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::contract::{Error, ErrorKind, Result};
+use crate::contract::{Error, ErrorKind};
 
 /// How often something is tried, and how long it waits in between.
 #[derive(Clone, Debug, PartialEq)]

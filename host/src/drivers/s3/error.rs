@@ -217,3 +217,71 @@ pub(super) fn cut(error: &aws_smithy_types::byte_stream::error::Error) -> Error 
     }
     Error::new(ErrorKind::Unavailable, format!("the answer was cut: {text}"))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use aws_smithy_types::body::SdkBody;
+
+    use super::*;
+
+    fn kind(status: u16, code: &str, effect: Effect) -> ErrorKind {
+        let raw = HttpResponse::new(status.try_into().unwrap(), SdkBody::empty());
+        let error: Error = by_status(&raw, status, code, String::new(), effect).into();
+        error.kind().clone()
+    }
+
+    /// Distribution makes a 500 of its own of everything but `NoSuchKey` (distribution#3456).
+    #[test]
+    fn what_the_store_answers_has_a_kind_that_says_what_to_do() {
+        let throttled = ErrorKind::Throttled { retry_after: None };
+        for (status, code, expected) in [
+            (503, "SlowDown", throttled.clone()),
+            (503, "", throttled.clone()),
+            (429, "TooManyRequests", throttled.clone()),
+            // A success whose body tells of an error.
+            (200, "SlowDown", throttled),
+            (403, "AccessDenied", ErrorKind::AccessDenied),
+            (403, "SignatureDoesNotMatch", ErrorKind::AccessDenied),
+            (403, "QuotaExceeded", ErrorKind::QuotaExceeded),
+            (507, "", ErrorKind::QuotaExceeded),
+            (404, "NoSuchBucket", ErrorKind::InvalidParameters),
+            (301, "PermanentRedirect", ErrorKind::InvalidParameters),
+            (404, "NoSuchUpload", ErrorKind::Conflict),
+            (412, "PreconditionFailed", ErrorKind::Conflict),
+            (400, "EntityTooLarge", ErrorKind::TooLarge),
+            (400, "KeyTooLongError", ErrorKind::InvalidPath),
+            (501, "NotImplemented", ErrorKind::Unsupported),
+            (400, "BadDigest", ErrorKind::Unavailable),
+            (400, "RequestTimeout", ErrorKind::Unavailable),
+            (418, "", ErrorKind::Other),
+        ] {
+            for effect in [Effect::Reads, Effect::Writes] {
+                assert_eq!(kind(status, code, effect), expected, "{status} {code}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_failure_of_the_store_leaves_a_reads_outcome_known_and_a_writes_unknown() {
+        for (status, code) in [(500, "InternalError"), (200, "InternalError"), (502, ""), (504, "")] {
+            assert_eq!(kind(status, code, Effect::Reads), ErrorKind::Unavailable, "{status}");
+            assert_eq!(kind(status, code, Effect::Writes), ErrorKind::OutcomeUnknown, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_store_that_says_how_long_to_wait_is_heard() {
+        let mut raw = HttpResponse::new(503.try_into().unwrap(), SdkBody::empty());
+        raw.headers_mut().insert("retry-after", "7");
+        let error: Error = by_status(&raw, 503, "SlowDown", String::new(), Effect::Reads).into();
+        assert_eq!(error.kind(), &ErrorKind::Throttled { retry_after: Some(Duration::from_secs(7)) });
+    }
+
+    #[test]
+    fn a_missing_object_is_not_taken_for_a_missing_bucket() {
+        let refusal = |code: &str| Refusal { status: 404, code: code.to_owned(), message: String::new() };
+        assert!(refusal("NoSuchKey").is_not_found() && refusal("").is_not_found());
+        assert!(!refusal("NoSuchBucket").is_not_found() && !refusal("NoSuchUpload").is_not_found());
+    }
+}
