@@ -150,6 +150,7 @@ pub(super) fn is_transient(error: &Error) -> bool {
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
+    use crate::contract::Result;
 
     fn fails(kind: ErrorKind) -> impl Future<Output = Result<()>> {
         std::future::ready(Err(Error::new(kind, "no")))
