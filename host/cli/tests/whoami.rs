@@ -85,6 +85,22 @@ fn static_keys_are_named_by_their_id_and_their_source() {
 }
 
 #[test]
+fn a_store_that_does_not_say_who_it_is_is_no_error_and_one_that_knows_no_such_key_is() {
+    for (code, status) in [("AccessDenied", 0), ("InvalidAccessKeyId", 1)] {
+        let store = Fake::start(move |asked| match asked.target.contains("list-type=2") {
+            true => (200, "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>".to_owned()),
+            false => (403, format!("<Error><Code>{code}</Code><Message>no</Message></Error>")),
+        });
+        let mut command = whoami(&store, &[]);
+        command.env("AWS_ACCESS_KEY_ID", "AKENV").env("AWS_SECRET_ACCESS_KEY", SECRET);
+        let output = run(command);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(status), "{code}: {said}");
+        assert_eq!(said.contains("the store does not say"), status == 0, "{said}");
+    }
+}
+
+#[test]
 fn keys_of_the_environment_are_used_without_keys_in_the_parameters() {
     let mut command = whoami(&store(), &[]);
     command.env("AWS_ACCESS_KEY_ID", "AKENV").env("AWS_SECRET_ACCESS_KEY", SECRET);

@@ -247,7 +247,12 @@ impl Store {
     pub(super) async fn principal(&self) -> Result<Option<String>> {
         if self.config.is_own_store() {
             let answer = self.send(Effect::Reads, 0, || self.client.list_buckets().send()).await?;
-            let owner = answer.map_err(Error::from)?.owner;
+            let owner = match answer {
+                Ok(answer) => answer.owner,
+                // Known, and not allowed to list the buckets, as a registry need not be.
+                Err(refusal) if refusal.code == "AccessDenied" => return Ok(None),
+                Err(refusal) => return Err(refusal.into()),
+            };
             return Ok(owner.and_then(|owner| owner.id.filter(|id| !id.is_empty()).or(owner.display_name)));
         }
         // By way of the environment, which may name another endpoint for STS.
