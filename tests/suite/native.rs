@@ -95,7 +95,7 @@ impl Subject for Memory {
     }
 
     fn behind_base(&self) -> bool {
-        !matches!(self.front, Front::Nothing | Front::Limit)
+        !matches!(self.front, Front::Nothing | Front::Limit | Front::Middleware)
     }
 }
 
