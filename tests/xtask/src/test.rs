@@ -60,7 +60,11 @@ fn with_servers(stages: &mut Stages, long: bool) {
     };
     let suite = with_long(workspace(&["--test", "s3-suite"]), long);
     stages.run("s3, suite", Purpose::Tests, &mut environment(suite));
-    stages.run("s3", Purpose::Tests, &mut environment(workspace(&["--test", "s3", "--", "--show-output"])));
+    let mut tests = workspace(&["--test", "s3", "--", "--show-output"]);
+    if long {
+        tests.arg("--include-ignored");
+    }
+    stages.run("s3", Purpose::Tests, &mut environment(tests));
     stages.run("s3, load", Purpose::Work, &mut environment(workspace(&["--test", "s3-load"])));
     stages.run("interoperability", Purpose::Tests, &mut environment(workspace(&["--test", "interop"])));
 }
