@@ -14,7 +14,7 @@ impl Retry {
     /// Tries until it succeeds, fails in a way that no retry mends, or the policy ends it. The error says then how
     /// often it was tried.
     ///
-    /// An attempt that takes longer than [`RetryPolicy::attempt_timeout`] is given up: it counts as
+    /// An attempt that takes longer than [`attempt_timeout`](super::RetryPolicy::attempt_timeout) is given up: it counts as
     /// [`Unavailable`](ErrorKind::Unavailable) where it may be repeated anyway, else as
     /// [`OutcomeUnknown`](ErrorKind::OutcomeUnknown).
     ///
