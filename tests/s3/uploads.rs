@@ -166,9 +166,7 @@ async fn an_upload_above_five_gib_with_a_short_last_part_is_continued() {
     assert_eq!(writer.commit().await.unwrap(), size + 4);
     let tail = driver.read_range(&file, wharf::contract::ByteRange::from(size - 5)).await.unwrap();
     assert_eq!(tail, "shorttail");
-    driver.move_file(&file, &path("/moved")).await.unwrap();
-    assert_eq!(driver.stat(&path("/moved")).await.unwrap().size, size + 4);
-    driver.delete(&path("/moved")).await.unwrap();
+    driver.delete(&file).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

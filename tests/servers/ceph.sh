@@ -65,7 +65,7 @@ mon data = $root/mon
 [osd]
 osd data = $root/osd
 osd objectstore = memstore
-memstore device bytes = 12884901888
+memstore device bytes = 17179869184
 osd class load list = *
 osd class default list = *
 [client.rgw.a]
