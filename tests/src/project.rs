@@ -1,6 +1,7 @@
 //! Runs the suite on the drivers of this project, against the committed figures, with one table at the end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::{Report, Selection, Subject, Verdict, expected, run};
 
@@ -10,12 +11,13 @@ pub struct Planned {
     heavy: bool,
     long: bool,
     evidence: Vec<String>,
+    timeout: Duration,
 }
 
 impl Planned {
     /// Plans every case but the long ones.
     pub fn of(subject: Arc<dyn Subject>) -> Self {
-        Planned { subject, heavy: true, long: false, evidence: Vec::new() }
+        Planned { subject, heavy: true, long: false, evidence: Vec::new(), timeout: Selection::default().timeout }
     }
 
     /// Leaves out the cases that move tens of megabytes or thousands of files.
@@ -32,6 +34,13 @@ impl Planned {
         self
     }
 
+    /// Gives each case so much time, where the store is slowed on purpose.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
     /// Says that a capability, which no caller can see, is proven by another test of this project.
     #[must_use]
     pub fn with_evidence(mut self, capability: &str) -> Self {
@@ -44,8 +53,8 @@ impl Planned {
 pub async fn run_all(planned: Vec<Planned>, long: bool) -> bool {
     let mut good = true;
     let mut reports = Vec::new();
-    for Planned { subject, heavy, long: may_be_long, evidence } in planned {
-        let selection = Selection { heavy, long: long && may_be_long, evidence, ..Selection::default() };
+    for Planned { subject, heavy, long: may_be_long, evidence, timeout } in planned {
+        let selection = Selection { heavy, long: long && may_be_long, evidence, timeout, ..Selection::default() };
         let report = match run(subject.clone(), &selection).await {
             Ok(report) => report,
             Err(error) => {
