@@ -14,6 +14,9 @@ use crate::contract::{Error, ErrorKind, FileInfo, FileWriter, Result, StoragePat
 /// small, and many are open at a time.
 const FIRST_ROOM: usize = 64 * 1024;
 
+/// From here on the room is a chunk's.
+const LAST_ROOM: usize = 1024 * 1024;
+
 /// A file that is being written.
 ///
 /// The upload is begun at S3 only when a chunk is full or the writer is closed: a file that fits into a chunk is stored by
@@ -168,7 +171,9 @@ impl FileWriter for Writer {
             let piece = data.split_to(room.min(data.len()));
             if self.buffer.capacity() - self.buffer.len() < piece.len() {
                 let needed = self.buffer.len() + piece.len();
-                let grown = needed.max(self.buffer.capacity() * 2).max(FIRST_ROOM).min(chunk);
+                // While it grows there are two: near a chunk's size that would be nearly two chunks.
+                let grown = if needed > LAST_ROOM { chunk } else { needed.max(self.buffer.capacity() * 2) };
+                let grown = grown.max(FIRST_ROOM).min(chunk);
                 self.buffer.reserve(grown - self.buffer.len());
             }
             self.buffer.extend_from_slice(&piece);
