@@ -28,7 +28,7 @@
 //! # The modules
 //!
 //! - [`contract`]: what a driver is: the trait, paths, errors, the order of listings.
-//! - [`base`]: what every driver has in front of it: checks, measurements, a limit on concurrency.
+//! - [`base`]: what every driver has in front of it: checks, measurements, retries, a limit on concurrency.
 //! - [`drivers`]: the native drivers.
 //! - [`middleware`]: what can stand before a driver, and changes the addresses that it answers.
 //! - `runtime`: drivers that are components (feature `wasm`).
@@ -48,7 +48,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `filesystem` | the native driver that stores files under a root directory |
-//! | `s3` | the middleware `cloudfront` |
+//! | `s3` | the native driver that stores objects in a bucket, and the middleware `cloudfront` |
 //! | `wasm` | the runtime for drivers that are WebAssembly components |
 
 pub mod base;

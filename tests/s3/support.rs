@@ -5,11 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
-use wharf::base::Base;
-use wharf::base::retry::{Retry, RetryPolicy, Retrying};
+use wharf::base::retry::RetryPolicy;
 use wharf::contract::{Result, StorageDriver};
-use wharf::drivers::s3::{S3, S3Config};
-use wharf::factory::Parameters;
+use wharf::factory::{Factory, Parameters};
 use wharf_conformance::presign::presign;
 use wharf_conformance::servers::{ACCESS_KEY, SECRET_KEY, server};
 
@@ -80,15 +78,14 @@ impl Bucket {
             .with("multipartcopythresholdsize", 6 * 1024 * 1024)
     }
 
-    /// Opens the driver behind `base`, which waits a little only before it tries again.
+    /// Opens the driver by the factory, with a policy that waits a little only before it tries again.
     pub(crate) async fn open(&self, root: &str) -> Result<Arc<dyn StorageDriver>> {
         self.open_with(self.parameters(root)).await
     }
 
     /// The same with other parameters.
     pub(crate) async fn open_with(&self, parameters: Parameters) -> Result<Arc<dyn StorageDriver>> {
-        let config: S3Config = parameters.parse()?;
-        Ok(behind_base(Arc::new(S3::open_with(config, impatient()).await?)))
+        Factory::native().with_retries(impatient()).create("s3", parameters).await
     }
 }
 
@@ -104,11 +101,6 @@ fn curl(arguments: &[&str]) -> std::result::Result<String, String> {
 }
 
 /// A policy for servers that are faulted on purpose: as often as the default, with a tenth of its waits.
-pub(crate) fn impatient() -> RetryPolicy {
+fn impatient() -> RetryPolicy {
     RetryPolicy { first_wait: Duration::from_millis(10), ..RetryPolicy::default() }
-}
-
-/// Puts in front of a driver what the factory does.
-pub(crate) fn behind_base(driver: Arc<dyn StorageDriver>) -> Arc<dyn StorageDriver> {
-    Arc::new(Base::new(Arc::new(Retrying::new(driver, Retry::new(impatient())))))
 }

@@ -23,9 +23,11 @@ pub use crate::base::Parameters;
 #[cfg(feature = "wasm")]
 pub use components::{DriversConfig, Refusal};
 
-type Identify = Arc<dyn Fn(Parameters) -> BoxFuture<'static, Result<Identity>> + Send + Sync>;
+type Identify = Arc<dyn Fn(Parameters, RetryPolicy) -> BoxFuture<'static, Result<Identity>> + Send + Sync>;
 
-type Constructor = Arc<dyn Fn(Parameters) -> BoxFuture<'static, Result<Arc<dyn StorageDriver>>> + Send + Sync>;
+/// With the policy of retries, for those that send requests of their own.
+type Constructor =
+    Arc<dyn Fn(Parameters, RetryPolicy) -> BoxFuture<'static, Result<Arc<dyn StorageDriver>>> + Send + Sync>;
 
 /// Opens storage drivers by name.
 ///
@@ -151,7 +153,7 @@ impl Factory {
         R: Future<Output = Result<Arc<dyn StorageDriver>>> + Send + 'static,
     {
         self.check_name(name)?;
-        let constructor: Constructor = Arc::new(move |parameters| Box::pin(constructor(parameters)));
+        let constructor: Constructor = Arc::new(move |parameters, _| Box::pin(constructor(parameters)));
         self.entries.insert(name.to_owned(), Entry::Native(Native::new(constructor)));
         Ok(())
     }
@@ -248,7 +250,7 @@ impl Factory {
             Some(Entry::Native(Native { constructor, identify })) => {
                 // A driver of a cloud store knows how long each of its requests may take.
                 let attempt_timeout = if identify.is_some() { Duration::MAX } else { policy.attempt_timeout };
-                (constructor(parameters).await, RetryPolicy { attempt_timeout, ..policy })
+                (constructor(parameters, policy.clone()).await, RetryPolicy { attempt_timeout, ..policy })
             }
             #[cfg(feature = "wasm")]
             Some(Entry::Component(source)) => {
@@ -273,7 +275,7 @@ impl Factory {
         match self.entries.get(name) {
             None => Err(self.unknown(name)),
             Some(Entry::Native(Native { identify: Some(identify), .. })) => {
-                let identity = identify(parameters).await;
+                let identity = identify(parameters, self.retries.clone()).await;
                 identity.map(Some).map_err(|error| error.with_driver(name).with_operation(Operation::Open))
             }
             Some(_) => Ok(None),
@@ -464,5 +466,22 @@ mod tests {
         let error = factory.create_with_middleware("mine", parameters, &entries(r#"[{ "name": "tell" }]"#)).await;
         let expected = r#"Under { name: "inmemory", root_directory: Some("/x") }"#;
         assert_eq!(error.unwrap_err().message(), expected);
+    }
+
+    /// Nobody listens on that port of loopback: each attempt is refused at once.
+    #[cfg(feature = "s3")]
+    #[tokio::test]
+    async fn a_driver_that_repeats_its_own_requests_does_so_by_the_factorys_policy() {
+        for attempts in [1, 3] {
+            let wait = Duration::from_millis(1);
+            let policy = RetryPolicy { attempts, first_wait: wait, longest_wait: wait, ..RetryPolicy::default() };
+            let parameters = Parameters::new()
+                .with("accesskey", "a")
+                .with("secretkey", "s")
+                .with("bucket", "b")
+                .with("regionendpoint", "http://127.0.0.1:9");
+            let error = Factory::native().with_retries(policy).create("s3", parameters).await.unwrap_err();
+            assert_eq!(error.attempts(), Some(attempts), "{error}");
+        }
     }
 }

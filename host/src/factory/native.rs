@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 #[cfg(feature = "s3")]
 use super::Identify;
-use super::{Constructor, Entry, Native, Parameters};
+use super::{Constructor, Entry, Native};
 use crate::contract::StorageDriver;
 use crate::drivers::inmemory::InMemory;
 
@@ -17,7 +17,7 @@ use crate::drivers::inmemory::InMemory;
 struct NoParameters {}
 
 pub(super) fn register(entries: &mut BTreeMap<String, Entry>) {
-    let inmemory: Constructor = Arc::new(|parameters: Parameters| {
+    let inmemory: Constructor = Arc::new(|parameters, _| {
         Box::pin(async move {
             let NoParameters {} = parameters.parse()?;
             Ok(Arc::new(InMemory::new()) as Arc<dyn StorageDriver>)
@@ -28,7 +28,7 @@ pub(super) fn register(entries: &mut BTreeMap<String, Entry>) {
     {
         use crate::base::ConcurrencyLimit;
         use crate::drivers::filesystem::{Filesystem, FilesystemConfig};
-        let filesystem: Constructor = Arc::new(|parameters: Parameters| {
+        let filesystem: Constructor = Arc::new(|parameters, _| {
             Box::pin(async move {
                 let config: FilesystemConfig = parameters.parse()?;
                 let limit = config.max_threads();
@@ -41,11 +41,13 @@ pub(super) fn register(entries: &mut BTreeMap<String, Entry>) {
     #[cfg(feature = "s3")]
     for name in ["s3", "s3aws"] {
         use crate::drivers::s3::S3;
-        let constructor: Constructor = Arc::new(|parameters: Parameters| {
-            Box::pin(async move { Ok(Arc::new(S3::open(parameters.parse()?).await?) as Arc<dyn StorageDriver>) })
+        let constructor: Constructor = Arc::new(|parameters, retries| {
+            Box::pin(async move {
+                Ok(Arc::new(S3::open_with(parameters.parse()?, retries).await?) as Arc<dyn StorageDriver>)
+            })
         });
-        let identify: Identify = Arc::new(|parameters: Parameters| {
-            Box::pin(async move { S3::open(parameters.parse()?).await?.identity().await })
+        let identify: Identify = Arc::new(|parameters, retries| {
+            Box::pin(async move { S3::open_with(parameters.parse()?, retries).await?.identity().await })
         });
         entries.insert(name.to_owned(), Entry::Native(Native { constructor, identify: Some(identify) }));
     }

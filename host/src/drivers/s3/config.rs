@@ -97,7 +97,8 @@ pub struct S3Config {
     /// Whether the FIPS endpoint is used.
     #[serde(deserialize_with = "lenient::flag")]
     pub usefipsendpoint: bool,
-    /// One of Distribution's levels. Any but `off` logs each request at level info, without headers and bodies.
+    /// One of Distribution's levels. Those that begin with `debug` log each request at level info, without headers and
+    /// bodies; `off` and, as there, anything else logs none.
     #[serde(deserialize_with = "lenient::text")]
     pub loglevel: String,
     /// Which checksums are sent with what is written, kept by the store, and checked again when an object is read as a

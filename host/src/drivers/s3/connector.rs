@@ -31,6 +31,12 @@ impl Connector {
         Ok(Connector { client, user_agent: user_agent.to_owned(), logs, server: Arc::default() })
     }
 
+    /// Returns the same for requests to others than the store, as to those that give credentials: what they call themselves
+    /// is not what the store does.
+    pub(super) fn for_others(&self) -> Self {
+        Connector { server: Arc::default(), ..self.clone() }
+    }
+
     /// Returns what the store calls itself: the header `Server` of its first answer.
     pub(super) fn server(&self) -> Option<&str> {
         self.server.get().map(String::as_str)
@@ -105,4 +111,19 @@ fn append_user_agent(
     let value = ::http::HeaderValue::from_str(format!("{own} {more}").trim())?;
     headers.insert(::http::header::USER_AGENT, value);
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_gives_credentials_is_not_taken_for_the_store() {
+        let connector = Connector::new(false, "", false).unwrap();
+        connector.for_others().server.set("EC2ws".to_owned()).unwrap();
+        assert_eq!(connector.server(), None);
+        connector.clone().server.set("SeaweedFS".to_owned()).unwrap();
+        assert_eq!(connector.server(), Some("SeaweedFS"));
+    }
 }

@@ -30,7 +30,7 @@ impl Store {
             };
             if let Err(error) = copied.await {
                 // Nobody continues a move: what it has stored would only cost.
-                self.abort_quietly(&upload, destination).await;
+                self.abort_quietly(&upload).await;
                 return Err(error);
             }
         }
@@ -64,7 +64,7 @@ impl Store {
             }
         });
         let parts: Vec<_> = stream::iter(copies).buffered(concurrency).try_collect().await?;
-        Store::adopt(upload, parts);
+        upload.adopt(parts);
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::RequestId;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use crate::contract::{Error, ErrorKind, StoragePath};
+use crate::contract::{Error, ErrorKind, Result, StoragePath};
 
 /// Whether a request changes something, and so what it means when its answer is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,22 +19,23 @@ pub(super) enum Effect {
     Writes,
 }
 
+impl Effect {
+    /// Returns the kind of error of a request whose answer is lost.
+    pub(super) fn lost(self) -> ErrorKind {
+        match self {
+            Effect::Reads => ErrorKind::Unavailable,
+            Effect::Writes => ErrorKind::OutcomeUnknown,
+        }
+    }
+}
+
 /// The store's own answer that it will not do this, now or later. What it means depends on what was asked.
 #[derive(Debug)]
 pub(super) struct Refusal {
-    pub(super) status: u16,
+    status: u16,
     /// S3's name for it; empty where the answer had none.
     pub(super) code: String,
     message: String,
-}
-
-/// Why a request did not succeed.
-pub(super) enum Failure {
-    /// Another attempt may succeed.
-    Transient(Error),
-    Refused(Refusal),
-    /// No answer, and no attempt will bring one.
-    Broken(Error),
 }
 
 impl Refusal {
@@ -92,24 +93,13 @@ impl From<Refusal> for Error {
     }
 }
 
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Error {
-        match failure {
-            Failure::Transient(error) | Failure::Broken(error) => error,
-            Failure::Refused(refusal) => refusal.into(),
-        }
-    }
-}
-
-/// Says what became of a request.
-pub(super) fn failure<E>(error: SdkError<E, HttpResponse>, effect: Effect) -> Failure
+/// Says what became of a request that did not succeed: the store refused it, or there is an error, whose kind says whether
+/// another attempt may help.
+pub(super) fn failure<E>(error: SdkError<E, HttpResponse>, effect: Effect) -> Result<Refusal>
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    let lost = |what: String| {
-        let kind = if effect == Effect::Reads { ErrorKind::Unavailable } else { ErrorKind::OutcomeUnknown };
-        Failure::Transient(Error::new(kind, what))
-    };
+    let lost = |what: String| Err(Error::new(effect.lost(), what));
     match &error {
         SdkError::ServiceError(answer) => service(answer.raw(), answer.err(), effect),
         // The answer began and could not be read.
@@ -122,26 +112,23 @@ where
             by_status(answer.raw(), status, "", format!("HTTP status {status}"), effect)
         }
         SdkError::DispatchFailure(failure) => {
-            if let Some(credentials) = credentials_error(&error) {
-                return credentials;
+            if let Some(error) = credentials_error(&error) {
+                return Err(error);
             }
             let text = root_cause(&error);
             match () {
                 // Before a connection is there, nothing can have happened.
-                () if is_connect(&error) => {
-                    Failure::Transient(Error::new(ErrorKind::Unavailable, format!("cannot connect: {text}")))
-                }
-                () if failure.is_user() => Failure::Broken(Error::new(ErrorKind::Other, text)),
+                () if is_connect(&error) => Err(Error::new(ErrorKind::Unavailable, format!("cannot connect: {text}"))),
+                () if failure.is_user() => Err(Error::new(ErrorKind::Other, text)),
                 () => lost(text),
             }
         }
         SdkError::TimeoutError(_) => lost("no answer in time".to_owned()),
-        _ => credentials_error(&error)
-            .unwrap_or_else(|| Failure::Broken(Error::new(ErrorKind::Other, root_cause(&error)))),
+        _ => Err(credentials_error(&error).unwrap_or_else(|| Error::new(ErrorKind::Other, root_cause(&error)))),
     }
 }
 
-fn service<E: ProvideErrorMetadata>(raw: &HttpResponse, error: &E, effect: Effect) -> Failure {
+fn service<E: ProvideErrorMetadata>(raw: &HttpResponse, error: &E, effect: Effect) -> Result<Refusal> {
     let status = raw.status().as_u16();
     let code = error.meta().code().unwrap_or_default();
     let mut text = match (code, error.meta().message()) {
@@ -155,37 +142,32 @@ fn service<E: ProvideErrorMetadata>(raw: &HttpResponse, error: &E, effect: Effec
     by_status(raw, status, code, text, effect)
 }
 
-fn by_status(raw: &HttpResponse, status: u16, code: &str, message: String, effect: Effect) -> Failure {
-    let transient = |kind| Failure::Transient(Error::new(kind, message.clone()));
-    match (code, status) {
+fn by_status(raw: &HttpResponse, status: u16, code: &str, message: String, effect: Effect) -> Result<Refusal> {
+    let kind = match (code, status) {
         ("SlowDown" | "TooManyRequests" | "RequestLimitExceeded" | "Throttling" | "ThrottlingException", _)
         | (_, 429 | 503) => {
             let seconds = raw.headers().get("retry-after").and_then(|text| text.trim().parse().ok());
-            transient(ErrorKind::Throttled { retry_after: seconds.map(Duration::from_secs) })
+            ErrorKind::Throttled { retry_after: seconds.map(Duration::from_secs) }
         }
         // The store waited for the request's body, or refused it because it arrived changed: nothing happened.
-        ("RequestTimeout" | "BadDigest" | "XAmzContentSHA256Mismatch" | "IncompleteBody", _) | (_, 408) => {
-            transient(ErrorKind::Unavailable)
-        }
-        ("OperationAborted", _) => transient(ErrorKind::Unavailable),
-        // A success whose body tells of an error: S3 had begun to answer before it knew.
-        ("InternalError", _) | (_, 500 | 502 | 504) => match effect {
-            Effect::Reads => transient(ErrorKind::Unavailable),
-            Effect::Writes => transient(ErrorKind::OutcomeUnknown),
-        },
-        _ => Failure::Refused(Refusal { status, code: code.to_owned(), message }),
-    }
+        ("RequestTimeout" | "BadDigest" | "XAmzContentSHA256Mismatch" | "IncompleteBody" | "OperationAborted", _)
+        | (_, 408) => ErrorKind::Unavailable,
+        // In a success too, whose body tells of an error: S3 had begun to answer before it knew.
+        ("InternalError", _) | (_, 500 | 502 | 504) => effect.lost(),
+        _ => return Ok(Refusal { status, code: code.to_owned(), message }),
+    };
+    Err(Error::new(kind, message))
 }
 
 /// Returns what it means if the request was not sent because there were no credentials.
-fn credentials_error(error: &(dyn std::error::Error + 'static)) -> Option<Failure> {
+fn credentials_error(error: &(dyn std::error::Error + 'static)) -> Option<Error> {
     let credentials = chain(error).find_map(|cause| cause.downcast_ref::<CredentialsError>())?;
     let text = root_cause(credentials);
     Some(match credentials {
         CredentialsError::ProviderTimedOut(_) | CredentialsError::ProviderError(_) => {
-            Failure::Transient(Error::new(ErrorKind::Unavailable, format!("no credentials could be got: {text}")))
+            Error::new(ErrorKind::Unavailable, format!("no credentials could be got: {text}"))
         }
-        _ => Failure::Broken(Error::new(ErrorKind::AccessDenied, format!("there are no credentials: {text}"))),
+        _ => Error::new(ErrorKind::AccessDenied, format!("there are no credentials: {text}")),
     })
 }
 
@@ -227,7 +209,7 @@ mod tests {
 
     fn kind(status: u16, code: &str, effect: Effect) -> ErrorKind {
         let raw = HttpResponse::new(status.try_into().unwrap(), SdkBody::empty());
-        let error: Error = by_status(&raw, status, code, String::new(), effect).into();
+        let error: Error = by_status(&raw, status, code, String::new(), effect).map_or_else(|error| error, Error::from);
         error.kind().clone()
     }
 
@@ -274,7 +256,7 @@ mod tests {
     fn a_store_that_says_how_long_to_wait_is_heard() {
         let mut raw = HttpResponse::new(503.try_into().unwrap(), SdkBody::empty());
         raw.headers_mut().insert("retry-after", "7");
-        let error: Error = by_status(&raw, 503, "SlowDown", String::new(), Effect::Reads).into();
+        let error = by_status(&raw, 503, "SlowDown", String::new(), Effect::Reads).unwrap_err();
         assert_eq!(error.kind(), &ErrorKind::Throttled { retry_after: Some(Duration::from_secs(7)) });
     }
 

@@ -17,7 +17,7 @@ const MAX_PARTS: usize = 10_000;
 /// An upload that S3 knows of.
 #[derive(Debug)]
 pub(super) struct Multipart {
-    pub(super) path: StoragePath,
+    path: StoragePath,
     key: String,
     id: String,
     /// In order, and as S3 wants them for the completion.
@@ -57,6 +57,11 @@ impl Multipart {
             return Err(Error::new(ErrorKind::TooLarge, message));
         }
         Ok(self.parts.last().and_then(|part| part.completed.part_number).unwrap_or(0) + 1)
+    }
+
+    /// Takes up parts that were copied, in order.
+    pub(super) fn adopt(&mut self, parts: impl IntoIterator<Item = (u64, CompletedPart)>) {
+        self.parts.extend(parts.into_iter().map(|(size, completed)| StoredPart { size, completed }));
     }
 
     /// Returns the ETag that the object will have: the MD5 of the parts' own, and their number. None if theirs are not
@@ -259,11 +264,6 @@ impl Store {
             .build())
     }
 
-    /// Takes up parts that were copied, in order.
-    pub(super) fn adopt(upload: &mut Multipart, parts: impl IntoIterator<Item = (u64, CompletedPart)>) {
-        upload.parts.extend(parts.into_iter().map(|(size, completed)| StoredPart { size, completed }));
-    }
-
     /// Makes an upload the object: one request while no answer is lost.
     ///
     /// An answer that is lost is looked for: when the upload is gone, the object tells by its ETag whether it is what was
@@ -326,9 +326,9 @@ impl Store {
     }
 
     /// The same, where an error is on its way already that says more.
-    pub(super) async fn abort_quietly(&self, upload: &Multipart, path: &StoragePath) {
+    pub(super) async fn abort_quietly(&self, upload: &Multipart) {
         if let Err(error) = self.abort_upload(upload).await {
-            tracing::warn!(%path, %error, "could not abort an upload that failed; `wharf uploads` lists it");
+            tracing::warn!(path = %upload.path, %error, "could not abort an upload that failed; `wharf uploads` lists it");
         }
     }
 }

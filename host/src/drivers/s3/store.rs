@@ -19,7 +19,7 @@ use futures::FutureExt;
 
 use super::connector::Connector;
 use super::credentials::Chain;
-use super::error::{Effect, Failure, Refusal, failure, root_cause};
+use super::error::{Effect, Refusal, failure, root_cause};
 use super::keys::Keys;
 use super::{Checksum, ListOrder, S3Config};
 use crate::base::retry::{Repeat, Retry, RetryPolicy};
@@ -103,7 +103,7 @@ impl Store {
         let connector = Connector::new(config.skipverify, &config.useragent, config.logs_requests())?;
         let region = Region::new(config.region.clone());
         let provider =
-            ProviderConfig::without_region().with_http_client(connector.clone()).with_region(Some(region.clone()));
+            ProviderConfig::without_region().with_http_client(connector.for_others()).with_region(Some(region.clone()));
         let credentials = Arc::new(Chain::new(&config, &provider));
         let mut sdk = Config::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -179,17 +179,8 @@ impl Store {
             async move {
                 match tokio::time::timeout(limit, request).await {
                     Ok(Ok(answer)) => Ok(Ok(answer)),
-                    Ok(Err(error)) => match failure(error, effect) {
-                        Failure::Refused(refusal) => Ok(Err(refusal)),
-                        Failure::Transient(error) | Failure::Broken(error) => Err(error),
-                    },
-                    Err(_) => {
-                        let kind = match effect {
-                            Effect::Reads => ErrorKind::Unavailable,
-                            Effect::Writes => ErrorKind::OutcomeUnknown,
-                        };
-                        Err(Error::new(kind, format!("no answer within {} s", limit.as_secs())))
-                    }
+                    Ok(Err(error)) => failure(error, effect).map(Err),
+                    Err(_) => Err(Error::new(effect.lost(), format!("no answer within {} s", limit.as_secs()))),
                 }
             }
         };
@@ -257,7 +248,7 @@ impl Store {
         }
         // By way of the environment, which may name another endpoint for STS.
         let config = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(self.connector.clone())
+            .http_client(self.connector.for_others())
             .region(Region::new(self.config.region.clone()))
             .credentials_provider(SharedChain(self.credentials.clone()))
             .retry_config(no_retries())

@@ -73,12 +73,13 @@ impl Writer {
 
     /// Stores bytes as the next part.
     async fn store_part(&mut self, content: Bytes) -> Result<()> {
-        let (store, path) = (self.store.clone(), self.path.clone());
+        let store = self.store.clone();
+        let was_there = matches!(self.stored, Stored::Parts(_));
         let upload = self.parts().await?;
         let result = store.add_part(upload, content).await;
-        if result.is_err() && upload.size() == 0 {
+        if result.is_err() && !was_there {
             // An upload without parts would hide an object that is the beginning of this file.
-            store.abort_quietly(upload, &path).await;
+            store.abort_quietly(upload).await;
             self.stored = Stored::Nothing;
         }
         result
@@ -129,7 +130,7 @@ impl Writer {
         if info.size >= MIN_PART {
             let mut upload = self.store.begin(&self.path).await?;
             if let Err(error) = self.store.copy_into(&mut upload, info).await {
-                self.store.abort_quietly(&upload, &self.path).await;
+                self.store.abort_quietly(&upload).await;
                 return Err(error);
             }
             self.stored = Stored::Parts(upload);
