@@ -6,22 +6,7 @@
 # before. The S3 keys are testaccess and testsecret123; KMS has a key of the id testkey.
 set -eu
 root=$1 s3=$2 monitor=$3 monitor_v1=$4
-mkdir "$root"
-
-pids=
-stop() {
-    trap '' HUP INT TERM EXIT
-    # All that they keep is thrown away, so they need not be asked: the daemon would take long to write its memory to a file.
-    kill -KILL $pids 2>/dev/null || true
-    wait
-    rm -rf "$root"
-}
-trap stop EXIT
-trap 'exit 1' HUP INT TERM
-# Commands in the background have no standard input of their own.
-exec 3<&0
-{ read -r _ || true; kill -TERM $$; } <&3 &
-pids=$!
+. "$(dirname "$0")/lifetime.sh"
 
 uuid() { cat /proc/sys/kernel/random/uuid; }
 cluster=$(uuid)

@@ -6,22 +6,7 @@
 set -eu
 configuration=$(cd "$(dirname "$0")" && pwd)/s3.json
 root=$1 s3=$2 master=$3 volume=$4 filer=$5 s3_grpc=$6 master_grpc=$7 volume_grpc=$8 filer_grpc=$9
-mkdir "$root"
-
-pids=
-stop() {
-    trap '' HUP INT TERM EXIT
-    # All that it keeps is thrown away, so it need not be asked: it would take ten seconds.
-    kill -KILL $pids 2>/dev/null || true
-    wait
-    rm -rf "$root"
-}
-trap stop EXIT
-trap 'exit 1' HUP INT TERM
-# Commands in the background have no standard input of their own.
-exec 3<&0
-{ read -r _ || true; kill -TERM $$; } <&3 &
-pids=$!
+. "$(dirname "$0")/lifetime.sh"
 
 mkdir "$root/data"
 cd "$root"

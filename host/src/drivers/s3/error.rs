@@ -102,14 +102,15 @@ where
     let lost = |what: String| Err(Error::new(effect.lost(), what));
     match &error {
         SdkError::ServiceError(answer) => service(answer.raw(), answer.err(), effect),
-        // The answer began and could not be read.
-        SdkError::ResponseError(answer) if answer.raw().status().is_success() => {
-            lost(format!("the answer could not be read: {}", root_cause(&error)))
-        }
-        // An error without S3's document: a proxy's, or one that was cut.
+        // The answer began and could not be read to its end: what its document would have said is not known, unless the
+        // status says enough.
         SdkError::ResponseError(answer) => {
             let status = answer.raw().status().as_u16();
-            by_status(answer.raw(), status, "", format!("HTTP status {status}"), effect)
+            let text = format!("the answer, of HTTP status {status}, could not be read: {}", root_cause(&error));
+            match by_status(answer.raw(), status, "", text.clone(), effect) {
+                Ok(_) => lost(text),
+                transient => transient,
+            }
         }
         SdkError::DispatchFailure(failure) => {
             if let Some(error) = credentials_error(&error) {
@@ -203,6 +204,7 @@ pub(super) fn cut(error: &aws_smithy_types::byte_stream::error::Error) -> Error 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use aws_sdk_s3::operation::get_object::GetObjectError;
     use aws_smithy_types::body::SdkBody;
 
     use super::*;
@@ -250,6 +252,21 @@ mod tests {
             assert_eq!(kind(status, code, Effect::Reads), ErrorKind::Unavailable, "{status}");
             assert_eq!(kind(status, code, Effect::Writes), ErrorKind::OutcomeUnknown, "{status}");
         }
+    }
+
+    /// A cut 404 was once taken for a refusal without a code, and an upload given up for it.
+    #[test]
+    fn an_answer_that_was_cut_is_no_refusal() {
+        let cut = |status: u16, effect| {
+            let raw = HttpResponse::new(status.try_into().unwrap(), SdkBody::empty());
+            let error: SdkError<GetObjectError, _> = SdkError::response_error("cut", raw);
+            failure(error, effect).unwrap_err().kind().clone()
+        };
+        for status in [200, 404, 409] {
+            assert_eq!(cut(status, Effect::Reads), ErrorKind::Unavailable, "{status}");
+            assert_eq!(cut(status, Effect::Writes), ErrorKind::OutcomeUnknown, "{status}");
+        }
+        assert_eq!(cut(503, Effect::Writes), ErrorKind::Throttled { retry_after: None });
     }
 
     #[test]
