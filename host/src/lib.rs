@@ -33,6 +33,7 @@
 //! - [`middleware`]: what can stand before a driver, and changes the addresses that it answers.
 //! - `runtime`: drivers that are components (feature `wasm`).
 //! - [`factory`]: opens drivers of either kind by name.
+//! - `registry`: a container registry over a driver, to be mounted in a server (feature `registry`).
 //!
 //! Dependencies point one way: `contract` <- `base` <- { `drivers`, `middleware`, `runtime` } <- `factory` <- `registry`.
 //!
@@ -48,6 +49,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `filesystem` | the native driver that stores files under a root directory |
+//! | `registry` | the registry: the OCI distribution API as an axum router, without a server |
 //! | `s3` | the native driver that stores objects in a bucket, and the middleware `cloudfront` |
 //! | `wasm` | the runtime for drivers that are WebAssembly components |
 
@@ -56,6 +58,8 @@ pub mod contract;
 pub mod drivers;
 pub mod factory;
 pub mod middleware;
+#[cfg(feature = "registry")]
+pub mod registry;
 #[cfg(feature = "wasm")]
 pub mod runtime;
 

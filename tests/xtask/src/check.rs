@@ -9,7 +9,7 @@ use crate::test::{FEATURES, cargo};
 use crate::{Result, contract, guest_crates, project};
 
 /// The features of `wharf`, each of which must build by itself.
-const ALONE: [&str; 3] = ["filesystem", "s3", "wasm"];
+const ALONE: [&str; 4] = ["filesystem", "registry", "s3", "wasm"];
 
 /// What the core, without any feature, must not pull in: a runtime for components, a client or a server for HTTP, TLS.
 const NOT_IN_THE_CORE: [&str; 11] = [
@@ -27,7 +27,8 @@ const NOT_IN_THE_CORE: [&str; 11] = [
 ];
 
 /// The layers of `host/src`, lowest first: a module may use those of a lower layer, and none beside it.
-const LAYERS: [&[&str]; 4] = [&["contract"], &["base"], &["drivers", "middleware", "runtime"], &["factory"]];
+const LAYERS: [&[&str]; 5] =
+    [&["contract"], &["base"], &["drivers", "middleware", "runtime"], &["factory"], &["registry"]];
 
 /// Runs every check.
 pub(crate) fn run() -> Result<()> {

@@ -1,0 +1,105 @@
+//! Who may do what: the interface to access controllers, and those that Distribution has.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use http::HeaderValue;
+
+/// What a request wants to do with a resource, as token servers and Distribution name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Read.
+    Pull,
+    /// Write.
+    Push,
+    /// Delete.
+    Delete,
+    /// Everything: asked for the catalog.
+    All,
+}
+
+impl Action {
+    /// Returns the action's name in scopes and tokens.
+    pub fn name(self) -> &'static str {
+        match self {
+            Action::Pull => "pull",
+            Action::Push => "push",
+            Action::Delete => "delete",
+            Action::All => "*",
+        }
+    }
+}
+
+/// One thing that a request needs: an action on a resource.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Access {
+    /// `repository` or `registry`.
+    pub kind: &'static str,
+    /// The repository's name; `catalog` of the registry.
+    pub name: String,
+    /// What is to be done with it.
+    pub action: Action,
+}
+
+impl Access {
+    /// An action on a repository.
+    pub fn repository(name: impl Into<String>, action: Action) -> Self {
+        Access { kind: "repository", name: name.into(), action }
+    }
+
+    /// Listing every repository.
+    pub fn catalog() -> Self {
+        Access { kind: "registry", name: "catalog".to_owned(), action: Action::All }
+    }
+}
+
+/// A request, as far as an access controller needs to know it.
+#[derive(Clone, Copy, Debug)]
+pub struct AccessRequest<'a> {
+    /// The header `Authorization`. Its value is marked as sensitive and does not print.
+    pub authorization: Option<&'a HeaderValue>,
+    /// The header `Host`, or the authority of HTTP/2.
+    pub host: Option<&'a str>,
+    /// Everything that the request needs. Empty for `/v2/`, which asks only who the client is.
+    pub needed: &'a [Access],
+}
+
+/// Who was let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The name, for the access log.
+    pub name: String,
+}
+
+/// Why a request was not let in.
+#[derive(Clone, Debug)]
+pub enum Denied {
+    /// The client can try again with (other) credentials: 401.
+    Unauthenticated {
+        /// The header `WWW-Authenticate`.
+        challenge: HeaderValue,
+        /// Why, for people. No secret.
+        message: String,
+    },
+    /// Credentials would not help: 403.
+    Forbidden {
+        /// Why, for people.
+        message: String,
+    },
+    /// It could not be found out: 503.
+    Unavailable {
+        /// Why, for people.
+        message: String,
+    },
+}
+
+/// Decides who may do what.
+///
+/// # Cancel safety
+///
+/// The future may be dropped at any time: the client went away.
+#[async_trait]
+pub trait AccessController: Send + Sync + fmt::Debug {
+    /// Lets a request in, or says why not. `None`: let in, and nobody knows as whom.
+    async fn authorize(&self, request: AccessRequest<'_>) -> Result<Option<User>, Denied>;
+}

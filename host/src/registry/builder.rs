@@ -1,0 +1,141 @@
+//! Putting a registry together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Registry;
+use super::auth::AccessController;
+use crate::contract::StorageDriver;
+
+/// A registry's settings. [`Registry::builder`] begins one, [`build`](RegistryBuilder::build) ends it.
+///
+/// By default everybody may read and write, nothing is deleted, and clients are sent to the store where the driver knows
+/// an address.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct RegistryBuilder {
+    pub(super) driver: Arc<dyn StorageDriver>,
+    pub(super) access: Option<Arc<dyn AccessController>>,
+    pub(super) read_only: bool,
+    pub(super) delete: bool,
+    pub(super) redirect: bool,
+    pub(super) relative_urls: bool,
+    pub(super) host: Option<String>,
+    pub(super) secret: Option<Vec<u8>>,
+    pub(super) buffers: u64,
+    pub(super) upload_buffer: u64,
+    pub(super) idle: Duration,
+    pub(super) verify_index: bool,
+    pub(super) catalog_limit: usize,
+    pub(super) tags_limit: usize,
+}
+
+impl RegistryBuilder {
+    pub(super) fn new(driver: Arc<dyn StorageDriver>) -> Self {
+        RegistryBuilder {
+            driver,
+            access: None,
+            read_only: false,
+            delete: false,
+            redirect: true,
+            relative_urls: false,
+            host: None,
+            secret: None,
+            buffers: 256 * 1024 * 1024,
+            upload_buffer: 1024 * 1024,
+            idle: Duration::from_secs(60),
+            verify_index: true,
+            catalog_limit: 1000,
+            tags_limit: 1000,
+        }
+    }
+
+    /// Asks this controller before each request. Without one, everybody may do everything that is switched on.
+    pub fn access(mut self, controller: Arc<dyn AccessController>) -> Self {
+        self.access = Some(controller);
+        self
+    }
+
+    /// Refuses whatever would change the store: Distribution's `storage: maintenance: readonly: enabled`.
+    pub fn read_only(mut self, read_only: bool) -> Self {
+        self.read_only = read_only;
+        self
+    }
+
+    /// Lets clients delete manifests, tags and blobs: Distribution's `storage: delete: enabled`.
+    pub fn delete(mut self, delete: bool) -> Self {
+        self.delete = delete;
+        self
+    }
+
+    /// Sends clients to the store for blobs where the driver knows an address: Distribution's `storage: redirect`. On by
+    /// default.
+    pub fn redirect(mut self, redirect: bool) -> Self {
+        self.redirect = redirect;
+        self
+    }
+
+    /// Answers addresses without scheme and host: Distribution's `http: relativeurls`.
+    pub fn relative_urls(mut self, relative: bool) -> Self {
+        self.relative_urls = relative;
+        self
+    }
+
+    /// Begins addresses with this, such as `https://registry.example.com`, whatever the client called the registry:
+    /// Distribution's `http: host`.
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        self.host = Some(host.into());
+        self
+    }
+
+    /// Signs the addresses of uploads with this: Distribution's `http: secret`, which must be the same where
+    /// Distribution continues Wharf's uploads. Other Wharfs continue them whatever it is. By default random.
+    pub fn secret(mut self, secret: impl Into<Vec<u8>>) -> Self {
+        self.secret = Some(secret.into());
+        self
+    }
+
+    /// Bounds what all uploads together hold in memory, in bytes; 256 MiB by default. An upload waits for its turn, and
+    /// is not read meanwhile.
+    pub fn buffers(mut self, bytes: u64) -> Self {
+        self.buffers = bytes;
+        self
+    }
+
+    /// Says how many bytes the driver and the registry hold for one upload; 1 MiB by default. A driver that gathers large
+    /// parts, as `s3` does, holds its chunk size and more.
+    pub fn upload_buffer(mut self, bytes: u64) -> Self {
+        self.upload_buffer = bytes;
+        self
+    }
+
+    /// Ends an upload's request when its client sends nothing for so long; 60 s by default. What came before is kept, and
+    /// can be continued.
+    pub fn idle(mut self, idle: Duration) -> Self {
+        self.idle = idle;
+        self
+    }
+
+    /// Refuses an index or manifest list of which a manifest is missing, as Distribution does; on by default.
+    pub fn verify_index(mut self, verify: bool) -> Self {
+        self.verify_index = verify;
+        self
+    }
+
+    /// Bounds a page of the catalog: Distribution's `catalog: maxentries`; 1,000 by default.
+    pub fn catalog_limit(mut self, entries: usize) -> Self {
+        self.catalog_limit = entries;
+        self
+    }
+
+    /// Bounds a page of a list of tags: Distribution's `tags: maxtags`; 1,000 by default.
+    pub fn tags_limit(mut self, tags: usize) -> Self {
+        self.tags_limit = tags;
+        self
+    }
+
+    /// Builds the registry. Asks the store nothing.
+    pub fn build(self) -> Registry {
+        Registry::from_builder(self)
+    }
+}
