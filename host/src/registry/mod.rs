@@ -1,22 +1,81 @@
-//! A container registry over a storage driver.
+//! A container registry over a storage driver: the OCI distribution API 1.1 and Docker's registry API v2, to be mounted in
+//! any axum or hyper server.
+//!
+//! ```
+//! use wharf::factory::{Factory, Parameters};
+//! use wharf::registry::Registry;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), wharf::contract::Error> {
+//! let driver = Factory::native().create("inmemory", Parameters::new()).await?;
+//! let app: axum::Router = Registry::builder(driver).delete(true).build().router();
+//! // axum::serve(tokio::net::TcpListener::bind("127.0.0.1:5000").await?, app).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What is stored lies where Distribution keeps it, and either registry works on the other's store, in the middle of an
+//! upload too. Nothing is cached and no lock is held in memory that another process would have to know of: several
+//! registries on one store behave as one. What a request acknowledges is as durable as the driver's
+//! [`durable`](crate::contract::Capabilities::durable) says.
+//!
+//! # How it is built
+//!
+//! `api` reads requests and writes answers, one file for each resource; `store` knows what is kept where, and calls the
+//! driver; [`auth`] decides who may do what. The rest is vocabulary: digests, names, manifests, ranges, the layout.
+//!
+//! # Limits
+//!
+//! Manifests have at most 4 MiB. Names have at most 255 characters. Uploads together hold at most
+//! [`buffers`](RegistryBuilder::buffers) bytes. Redirects, deletion and who may do what are switched by the builder.
+//! Garbage collection is not here: bytes that no repository links stay.
 
+mod api;
 pub mod auth;
 mod builder;
+mod digest;
+mod error;
+mod hasher;
+mod layout;
+mod manifest;
+mod name;
+mod range;
+mod store;
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use http::Request;
 
-use crate::contract::StorageDriver;
+use crate::contract::{Result, StorageDriver};
 
+use api::address::Addresses;
+use api::incoming::Buffers;
+use store::{Store, Uploads};
+
+pub use api::ClientAddress;
+pub use api::address::{PathPrefix, Tls};
 pub use builder::RegistryBuilder;
+pub use digest::{Algorithm, Digest, InvalidDigest};
+pub use name::{InvalidName, MAX_NAME, MAX_TAG, Reference, RepositoryName, Tag};
+pub use store::Purged;
 
-/// A container registry: the OCI distribution API 1.1, and Docker's registry API v2, over a storage driver.
+/// A container registry. Cheap to clone; every clone is the same registry.
 #[derive(Clone, Debug)]
-pub struct Registry(Arc<RegistryBuilder>);
+pub struct Registry(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    settings: RegistryBuilder,
+    store: Store,
+    uploads: Uploads,
+    addresses: Addresses,
+    buffers: Buffers,
+    redirects: bool,
+}
 
 /// What a request was, for metrics and logs: an extension of every response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,11 +97,26 @@ impl Registry {
         RegistryBuilder::new(driver)
     }
 
-    fn from_builder(builder: RegistryBuilder) -> Self {
-        Registry(Arc::new(builder))
+    fn from_builder(settings: RegistryBuilder) -> Self {
+        let store = Store::new(Arc::clone(&settings.driver));
+        let small = settings.upload_buffer.min(crate::contract::MAX_CONTENT);
+        let secret = settings.secret.clone().unwrap_or_else(|| {
+            // Two random identifiers: 244 bits.
+            [uuid::Uuid::new_v4().into_bytes(), uuid::Uuid::new_v4().into_bytes()].concat()
+        });
+        Registry(Arc::new(Inner {
+            uploads: Uploads::new(store.clone(), small),
+            addresses: Addresses::new(settings.relative_urls, settings.host.clone(), secret),
+            buffers: Buffers::new(settings.buffers, settings.upload_buffer),
+            redirects: settings.redirect && settings.driver.capabilities().redirect,
+            store,
+            settings,
+        }))
     }
 
     /// Returns the routes `/v2` and all below it, to be merged into any axum server's, or served as they are.
+    ///
+    /// A server that knows them adds extensions to each request: [`ClientAddress`], [`Tls`] and [`PathPrefix`].
     pub fn router(&self) -> Router {
         let registry = self.clone();
         let answer = move |request: Request<Body>| async move { registry.handle(request).await };
@@ -52,10 +126,47 @@ impl Registry {
             .route("/v2/{*path}", axum::routing::any(answer))
     }
 
-    /// Answers one request.
-    pub async fn handle(&self, _request: Request<Body>) -> Response {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = http::StatusCode::NOT_FOUND;
-        response
+    /// Answers one request. The response has the extension [`Handled`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the request has happened or not, as if its answer had been lost; of an upload, some bytes may have been
+    /// added.
+    pub async fn handle(&self, request: Request<Body>) -> Response {
+        api::answer(self, request).await
+    }
+
+    /// Deletes the uploads of every repository that began before a time: Distribution's `uploadpurging`. With `dry_run` it
+    /// only counts them.
+    ///
+    /// # Errors
+    ///
+    /// Those of listing the store. An upload that cannot be deleted is counted and logged, and stops nothing.
+    pub async fn purge_uploads(&self, began_before: SystemTime, dry_run: bool) -> Result<Purged> {
+        self.0.store.purge(began_before, dry_run).await
+    }
+
+    fn settings(&self) -> &RegistryBuilder {
+        &self.0.settings
+    }
+
+    fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    fn uploads(&self) -> &Uploads {
+        &self.0.uploads
+    }
+
+    fn addresses(&self) -> &Addresses {
+        &self.0.addresses
+    }
+
+    fn buffers(&self) -> &Buffers {
+        &self.0.buffers
+    }
+
+    fn redirects(&self) -> bool {
+        self.0.redirects
     }
 }

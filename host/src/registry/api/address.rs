@@ -1,0 +1,143 @@
+//! The addresses that answers name, and the state that those of uploads carry.
+//!
+//! Distribution asks that each request on an upload bring back the `_state` of the answer before: the signed number of bytes
+//! that the upload had. Wharf signs it in the same form, and takes the number as what the client believes; since it compares
+//! it with the store, whose signature it is does not matter.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE;
+use hmac::{Hmac, KeyInit, Mac};
+use http::header::HOST;
+use http::{HeaderName, HeaderValue, Uri, request};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use uuid::Uuid;
+
+use crate::registry::error::{Code, Failure, Result};
+use crate::registry::{Digest, Reference, RepositoryName};
+
+/// The length of a signature, in bytes, which stands before the state.
+const SIGNATURE: usize = 32;
+
+/// How addresses are made.
+#[derive(Clone)]
+pub(in crate::registry) struct Addresses {
+    relative: bool,
+    host: Option<String>,
+    secret: Vec<u8>,
+}
+
+/// The state of an upload as a client brings it back, with Distribution's names.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct State {
+    name: String,
+    #[serde(rename = "UUID")]
+    id: String,
+    offset: u64,
+    started_at: String,
+}
+
+impl std::fmt::Debug for Addresses {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Addresses").field("relative", &self.relative).field("host", &self.host).finish_non_exhaustive()
+    }
+}
+
+impl Addresses {
+    pub(in crate::registry) fn new(relative: bool, host: Option<String>, secret: Vec<u8>) -> Self {
+        let host = host.map(|host| host.trim_end_matches('/').to_owned());
+        Addresses { relative, host, secret }
+    }
+
+    /// Returns what stands before the path in the answers to a request.
+    fn origin(&self, request: &request::Parts) -> String {
+        if self.relative {
+            return String::new();
+        }
+        if let Some(host) = &self.host {
+            return host.clone();
+        }
+        let header = |name: &'static str| {
+            let value = request.headers.get(HeaderName::from_static(name))?.to_str().ok()?;
+            // Each proxy adds one; the first is the client's.
+            Some(value.split(',').next().unwrap_or("").trim()).filter(|value| !value.is_empty())
+        };
+        let host = request.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let host = header("x-forwarded-host").or(host).or_else(|| request.uri.authority().map(|host| host.as_str()));
+        let Some(host) = host else { return String::new() };
+        let scheme = header("x-forwarded-proto").or(request.uri.scheme_str());
+        let is_tls = request.extensions.get::<Tls>().is_some();
+        let scheme = scheme.unwrap_or(if is_tls { "https" } else { "http" });
+        format!("{scheme}://{host}")
+    }
+
+    fn address(&self, request: &request::Parts, path: &str) -> Result<HeaderValue> {
+        let prefix = request.extensions.get::<PathPrefix>().map_or("", |prefix| &*prefix.0);
+        let text = format!("{}{prefix}{path}", self.origin(request));
+        // What came in headers can hold what an address cannot.
+        let valid = text.parse::<Uri>().ok().and_then(|_| HeaderValue::try_from(text).ok());
+        valid.ok_or_else(|| {
+            Failure::new(Code::Unknown, "the header Host is no host").with_status(http::StatusCode::BAD_REQUEST)
+        })
+    }
+
+    pub(super) fn blob(&self, request: &request::Parts, name: &RepositoryName, digest: &Digest) -> Result<HeaderValue> {
+        self.address(request, &format!("/v2/{name}/blobs/{digest}"))
+    }
+
+    pub(super) fn manifest(
+        &self,
+        request: &request::Parts,
+        name: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<HeaderValue> {
+        self.address(request, &format!("/v2/{name}/manifests/{reference}"))
+    }
+
+    /// Returns the address of an upload that has so many bytes.
+    pub(super) fn upload(
+        &self,
+        request: &request::Parts,
+        name: &RepositoryName,
+        id: Uuid,
+        offset: u64,
+    ) -> Result<HeaderValue> {
+        let state = State {
+            name: name.to_string(),
+            id: id.to_string(),
+            offset,
+            // Distribution reads it and does not compare it.
+            started_at: "1970-01-01T00:00:00Z".to_owned(),
+        };
+        let state = serde_json::to_vec(&state).map_err(|error| Failure::new(Code::Unknown, error))?;
+        let mut signed = self.sign(&state);
+        signed.extend_from_slice(&state);
+        // As Distribution has it: padded, with the padding encoded.
+        let state = URL_SAFE.encode(signed).replace('=', "%3D");
+        self.address(request, &format!("/v2/{name}/blobs/uploads/{id}?_state={state}"))
+    }
+
+    fn sign(&self, state: &[u8]) -> Vec<u8> {
+        // HMAC takes keys of any length.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.secret) else { return vec![0; SIGNATURE] };
+        mac.update(state);
+        mac.finalize().into_bytes().to_vec()
+    }
+}
+
+/// Reads from `_state` how many bytes the client believes the upload has. None: it does not say, or what it says belongs to
+/// another upload.
+pub(super) fn offset_in(state: &str, name: &RepositoryName, id: Uuid) -> Option<u64> {
+    let signed = URL_SAFE.decode(state).ok()?;
+    let state: State = serde_json::from_slice(signed.get(SIGNATURE..)?).ok()?;
+    (state.name == name.as_str() && Uuid::try_parse(&state.id) == Ok(id)).then_some(state.offset)
+}
+
+/// An extension of requests: the connection is encrypted, so that addresses begin with `https`.
+#[derive(Clone, Copy, Debug)]
+pub struct Tls;
+
+/// An extension of requests: what was cut from the path before the registry saw it, to be put back into addresses.
+#[derive(Clone, Debug)]
+pub struct PathPrefix(pub String);

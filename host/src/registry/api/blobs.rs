@@ -1,0 +1,158 @@
+//! `/v2/NAME/blobs/DIGEST`: blobs, whole and in ranges.
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH, IF_RANGE, LOCATION,
+    RANGE,
+};
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use super::{Call, ClientAddress, DOCKER_CONTENT_DIGEST, digest_value, empty};
+use crate::contract::{ByteRange, ErrorKind, RedirectRequest};
+use crate::registry::error::{Code, Failure, Result};
+use crate::registry::range::Wanted;
+use crate::registry::store::Blob;
+use crate::registry::{Digest, RepositoryName};
+
+impl Call<'_> {
+    /// `GET` and `HEAD` (end-2).
+    pub(super) async fn get_blob(&self, name: &RepositoryName, digest: &Digest) -> Result<Response> {
+        let store = self.registry.store();
+        if self.is_known(digest) {
+            return match store.is_linked(name, digest).await? {
+                true => Ok(self.not_modified(digest)?),
+                false => Err(unknown(digest)),
+            };
+        }
+        if self.registry.redirects() {
+            // Asked first whether the repository has it: the address tells nobody whether it may be read here.
+            let Some(size) = store.blob_size(name, digest).await? else { return Err(unknown(digest)) };
+            let request = RedirectRequest {
+                method: self.parts.method.to_string(),
+                client_address: self.parts.extensions.get::<ClientAddress>().map(|address| address.0.to_string()),
+            };
+            if let Some(address) = store.blob_address(digest, &request).await? {
+                let location = HeaderValue::try_from(address)
+                    .map_err(|error| Failure::new(Code::Unknown, "the driver's address is none").because(error))?;
+                let mut response = empty(StatusCode::TEMPORARY_REDIRECT);
+                response.headers_mut().insert(LOCATION, location);
+                response.headers_mut().insert(DOCKER_CONTENT_DIGEST, digest_value(digest)?);
+                return Ok(response);
+            }
+            if self.is_head() {
+                return whole(digest, size, Body::empty());
+            }
+        }
+        if self.is_head() {
+            let Some(size) = store.blob_size(name, digest).await? else { return Err(unknown(digest)) };
+            return whole(digest, size, Body::empty());
+        }
+        match self.wanted(digest) {
+            None => {
+                let blob = store.open_blob(name, digest, ByteRange::ALL).await?.ok_or_else(|| unknown(digest))?;
+                whole(digest, blob.size, Body::from_stream(blob.reader))
+            }
+            Some(wanted) => self.get_range(name, digest, wanted).await,
+        }
+    }
+
+    async fn get_range(&self, name: &RepositoryName, digest: &Digest, wanted: Wanted) -> Result<Response> {
+        let store = self.registry.store();
+        let range = match wanted.without_size() {
+            Some(range) => range,
+            None => {
+                let Some(size) = store.blob_size(name, digest).await? else { return Err(unknown(digest)) };
+                let (first, last) = wanted.of(size).ok_or_else(|| unsatisfiable(size))?;
+                ByteRange::new(first, last - first + 1)
+            }
+        };
+        let opened = match store.open_blob(name, digest, range).await {
+            Err(error) if matches!(error.kind(), ErrorKind::InvalidOffset { .. }) => None,
+            opened => Some(opened?.ok_or_else(|| unknown(digest))?),
+        };
+        let Some(Blob { size, reader }) = opened else {
+            let size = store.blob_size(name, digest).await?.ok_or_else(|| unknown(digest))?;
+            return Err(unsatisfiable(size));
+        };
+        // A range that begins at the end of the file opens, and holds nothing.
+        let (first, last) = wanted.of(size).ok_or_else(|| unsatisfiable(size))?;
+        let mut response = Response::new(Body::from_stream(reader));
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        let headers = response.headers_mut();
+        describe(headers, digest, last - first + 1)?;
+        let range = HeaderValue::try_from(format!("bytes {first}-{last}/{size}"));
+        headers.insert(CONTENT_RANGE, range.map_err(|error| Failure::new(Code::Unknown, error))?);
+        Ok(response)
+    }
+
+    /// Returns the range that is asked for, if it is to be answered.
+    fn wanted(&self, digest: &Digest) -> Option<Wanted> {
+        let wanted = Wanted::parse(self.header(RANGE)?)?;
+        // A blob never changes: it is the one that the client has a part of, or the client means another.
+        match self.header(IF_RANGE) {
+            Some(tag) if tag.trim_matches('"') != digest.as_str() => None,
+            _ => Some(wanted),
+        }
+    }
+
+    /// Returns whether the client says that it has this content.
+    pub(super) fn is_known(&self, digest: &Digest) -> bool {
+        let tags = self.parts.headers.get_all(IF_NONE_MATCH).iter().filter_map(|tags| tags.to_str().ok());
+        tags.flat_map(|tags| tags.split(',')).any(|tag| {
+            let tag = tag.trim();
+            tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"') == digest.as_str()
+        })
+    }
+
+    pub(super) fn not_modified(&self, digest: &Digest) -> Result<Response> {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response.headers_mut().insert(DOCKER_CONTENT_DIGEST, digest_value(digest)?);
+        response.headers_mut().insert(ETAG, etag(digest)?);
+        Ok(response)
+    }
+
+    /// `DELETE` (end-10).
+    pub(super) async fn delete_blob(&self, name: &RepositoryName, digest: &Digest) -> Result<Response> {
+        self.may_delete()?;
+        match self.registry.store().delete_blob(name, digest).await? {
+            true => Ok(empty(StatusCode::ACCEPTED)),
+            false => Err(unknown(digest)),
+        }
+    }
+}
+
+fn whole(digest: &Digest, size: u64, body: Body) -> Result<Response> {
+    let mut response = Response::new(body);
+    describe(response.headers_mut(), digest, size)?;
+    Ok(response)
+}
+
+/// Adds what is said of a blob, whole or not.
+fn describe(headers: &mut HeaderMap, digest: &Digest, length: u64) -> Result<()> {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("max-age=31536000"));
+    headers.insert(DOCKER_CONTENT_DIGEST, digest_value(digest)?);
+    headers.insert(ETAG, etag(digest)?);
+    Ok(())
+}
+
+pub(super) fn etag(digest: &Digest) -> Result<HeaderValue> {
+    HeaderValue::try_from(format!("\"{digest}\"")).map_err(|error| Failure::new(Code::Unknown, error))
+}
+
+fn unknown(digest: &Digest) -> Failure {
+    Failure::new(Code::BlobUnknown, "the repository has no such blob")
+        .with_detail(serde_json::json!({ "digest": digest.as_str() }))
+}
+
+fn unsatisfiable(size: u64) -> Failure {
+    let failure = Failure::new(Code::RangeInvalid, format_args!("the blob has {size} bytes, and none in this range"));
+    match HeaderValue::try_from(format!("bytes */{size}")) {
+        Ok(range) => failure.with_header(CONTENT_RANGE, range),
+        Err(_) => failure,
+    }
+}

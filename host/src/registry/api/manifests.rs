@@ -1,0 +1,174 @@
+//! `/v2/NAME/manifests/REFERENCE`.
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LOCATION};
+use http::{HeaderValue, StatusCode};
+use serde_json::json;
+
+use super::blobs::etag;
+use super::incoming::{Received, content_length};
+use super::{Call, DOCKER_CONTENT_DIGEST, OCI_SUBJECT, digest_value, empty};
+use crate::registry::error::{Code, Failure, Result};
+use crate::registry::manifest::{Content, DOCKER_LIST, DOCKER_MANIFEST, MAX_MANIFEST, Manifest};
+use crate::registry::store::Stored;
+use crate::registry::store::uploads::Incoming;
+use crate::registry::{Algorithm, Digest, Reference, RepositoryName};
+
+/// How a manifest is served whose own document does not say what it is.
+const FALLBACK_TYPE: HeaderValue = HeaderValue::from_static("application/octet-stream");
+
+impl Call<'_> {
+    /// `GET` and `HEAD` (end-3).
+    pub(super) async fn get_manifest(&self, name: &RepositoryName, reference: &Reference) -> Result<Response> {
+        let store = self.registry.store();
+        let Some(digest) = store.resolve(name, reference).await? else { return Err(unknown(name, reference)) };
+        if self.is_known(&digest) && store.has_manifest(name, &digest).await? {
+            return self.not_modified(&digest);
+        }
+        let Some(mut stored) = store.manifest(name, &digest).await? else { return Err(unknown(name, reference)) };
+        let mut manifest = Manifest::parse(&stored.bytes, None).ok();
+        if matches!(reference, Reference::Tag(_))
+            && let Some(digest) = manifest.as_ref().and_then(|manifest| self.instead(manifest))
+        {
+            let Some(child) = store.manifest(name, &digest).await? else { return Err(unknown(name, reference)) };
+            manifest = Manifest::parse(&child.bytes, None).ok();
+            stored = child;
+        }
+        let Stored { digest, bytes } = stored;
+        let kind = manifest.and_then(|manifest| HeaderValue::try_from(manifest.media_type).ok());
+        let mut response = empty(StatusCode::OK);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, kind.unwrap_or(FALLBACK_TYPE));
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+        headers.insert(DOCKER_CONTENT_DIGEST, digest_value(&digest)?);
+        headers.insert(ETAG, etag(&digest)?);
+        if !self.is_head() {
+            *response.body_mut() = Body::from(bytes);
+        }
+        Ok(response)
+    }
+
+    /// Returns the manifest that a client gets in place of a Docker list which it cannot read, being older than lists: the one
+    /// for Linux on amd64, as Distribution does. Only a client that names what it can read is taken to mean it.
+    fn instead(&self, manifest: &Manifest) -> Option<Digest> {
+        let Content::Manifests(children) = &manifest.content else { return None };
+        let accepted: Vec<&str> =
+            self.parts.headers.get_all(ACCEPT).iter().filter_map(|kinds| kinds.to_str().ok()).collect();
+        let accepts = |kind: &str| accepted.iter().any(|accepted| accepted.contains(kind));
+        if manifest.media_type != DOCKER_LIST || accepts(DOCKER_LIST) || accepts("*") || !accepts(DOCKER_MANIFEST) {
+            return None;
+        }
+        let is_default = |(os, architecture): &(String, String)| os == "linux" && architecture == "amd64";
+        let child = children.iter().find(|child| child.platform.as_ref().is_some_and(is_default))?;
+        Some(child.digest.clone())
+    }
+
+    /// `PUT` (end-7).
+    pub(super) async fn put_manifest(
+        &self,
+        name: &RepositoryName,
+        reference: &Reference,
+        body: Body,
+    ) -> Result<Response> {
+        let bytes = self.whole_manifest(body).await?;
+        let manifest = Manifest::parse(&bytes, self.header(CONTENT_TYPE));
+        let manifest = manifest.map_err(|invalid| Failure::new(Code::ManifestInvalid, invalid))?;
+        let (digest, tag) = match reference {
+            Reference::Tag(tag) => (Digest::of(Algorithm::Sha256, &bytes), Some(tag)),
+            Reference::Digest(digest) => {
+                let computed = Digest::of(digest.algorithm(), &bytes);
+                if computed != *digest {
+                    let detail = json!({ "computed": computed.as_str() });
+                    return Err(
+                        Failure::new(Code::DigestInvalid, "the manifest has another digest").with_detail(detail)
+                    );
+                }
+                (computed, None)
+            }
+        };
+        let store = self.registry.store();
+        let missing = store.missing(name, &manifest, self.registry.settings().verify_index).await?;
+        if !missing.is_empty() {
+            let digests: Vec<&str> = missing.iter().take(100).map(Digest::as_str).collect();
+            let what = if matches!(manifest.content, Content::Blobs(_)) { "blobs" } else { "manifests" };
+            let message =
+                format!("the repository does not have {} of the manifest's {what}; push them first", missing.len());
+            return Err(Failure::new(Code::ManifestBlobUnknown, message).with_detail(json!({ "digests": digests })));
+        }
+        store.put_manifest(name, &digest, bytes, manifest.subject.as_ref(), tag).await?;
+        let mut response = empty(StatusCode::CREATED);
+        let headers = response.headers_mut();
+        let own = Reference::Digest(digest.clone());
+        headers.insert(LOCATION, self.registry.addresses().manifest(self.parts, name, &own)?);
+        headers.insert(DOCKER_CONTENT_DIGEST, digest_value(&digest)?);
+        if let Some(subject) = &manifest.subject {
+            headers.insert(OCI_SUBJECT, digest_value(subject)?);
+        }
+        Ok(response)
+    }
+
+    /// Takes a manifest's bytes, which are bounded.
+    async fn whole_manifest(&self, body: Body) -> Result<bytes::Bytes> {
+        let too_large = || {
+            let message = format!("a manifest has at most {MAX_MANIFEST} bytes");
+            Failure::new(Code::SizeInvalid, message).with_status(StatusCode::PAYLOAD_TOO_LARGE)
+        };
+        if content_length(&self.parts.headers)?.is_some_and(|length| length > MAX_MANIFEST as u64) {
+            return Err(too_large());
+        }
+        let settings = self.registry.settings();
+        let mut received =
+            Received::new(body, &self.parts.headers, None, settings.idle, self.registry.buffers()).await?;
+        let mut bytes = bytes::BytesMut::new();
+        loop {
+            match received.next().await {
+                Ok(None) => return Ok(bytes.freeze()),
+                Ok(Some(piece)) if bytes.len() + piece.len() > MAX_MANIFEST => return Err(too_large()),
+                Ok(Some(piece)) => bytes.extend_from_slice(&piece),
+                Err(_) => return Err(Failure::new(Code::SizeInvalid, "the manifest did not come whole")),
+            }
+        }
+    }
+
+    /// `DELETE` (end-9): a tag, or a manifest with the tags that name it.
+    pub(super) async fn delete_manifest(&self, name: &RepositoryName, reference: &Reference) -> Result<Response> {
+        self.may_delete()?;
+        let store = self.registry.store();
+        let was_there = match reference {
+            Reference::Tag(tag) => store.delete_tag(name, tag).await?,
+            Reference::Digest(digest) => store.delete_manifest(name, digest).await?,
+        };
+        match was_there {
+            true => Ok(empty(StatusCode::ACCEPTED)),
+            false => Err(unknown(name, reference)),
+        }
+    }
+
+    /// Returns `/v2/NAME/referrers/DIGEST` (end-12).
+    pub(super) async fn referrers(&self, name: &RepositoryName, subject: &Digest) -> Result<Response> {
+        const INDEX: HeaderValue = HeaderValue::from_static("application/vnd.oci.image.index.v1+json");
+        let settings = self.registry.settings();
+        let mut referrers = self.registry.store().referrers(name, subject, settings.read_only).await?;
+        let kinds = self.query.all("artifactType")?;
+        if !kinds.is_empty() {
+            referrers.retain(|referrer| referrer.artifact_type.as_ref().is_some_and(|kind| kinds.contains(kind)));
+        }
+        let index = json!({
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.index.v1+json",
+            "manifests": referrers,
+        });
+        let mut response = super::json(index.to_string());
+        response.headers_mut().insert(CONTENT_TYPE, INDEX);
+        if !kinds.is_empty() {
+            response.headers_mut().insert(super::OCI_FILTERS_APPLIED, HeaderValue::from_static("artifactType"));
+        }
+        Ok(response)
+    }
+}
+
+fn unknown(name: &RepositoryName, reference: &Reference) -> Failure {
+    let detail = json!({ "name": name.as_str(), "reference": reference.to_string() });
+    Failure::new(Code::ManifestUnknown, "the repository has no such manifest").with_detail(detail)
+}

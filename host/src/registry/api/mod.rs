@@ -1,0 +1,166 @@
+//! The API over HTTP: one file for each kind of resource.
+
+pub(super) mod address;
+mod blobs;
+pub(super) mod incoming;
+mod lists;
+mod manifests;
+mod query;
+mod route;
+mod uploads;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode, request};
+
+use super::auth::{AccessRequest, User};
+use super::error::{Code, Failure, Result};
+use super::{Digest, Handled, Registry};
+use query::Query;
+use route::Route;
+
+const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+const DOCKER_UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
+const DOCKER_API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+const OCI_FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
+
+/// An extension of requests: the address of the client, for drivers that answer addresses by it.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientAddress(pub std::net::IpAddr);
+
+/// Answers a request.
+pub(super) async fn answer(registry: &Registry, request: Request<Body>) -> Response {
+    let (parts, body) = request.into_parts();
+    let mut handled = Handled::default();
+    let mut response = match answer_route(registry, &parts, body, &mut handled).await {
+        Ok(response) => response,
+        Err(failure) => {
+            let told = failure.told();
+            if failure.status().is_server_error() {
+                tracing::error!(method = %parts.method, path = parts.uri.path(), status = failure.status().as_u16(), "{told}");
+            }
+            handled.error = Some(told);
+            let mut response = failure.into_response();
+            if parts.method == Method::HEAD {
+                *response.body_mut() = Body::empty();
+            }
+            response
+        }
+    };
+    response.headers_mut().insert(DOCKER_API_VERSION, HeaderValue::from_static("registry/2.0"));
+    response.extensions_mut().insert(handled);
+    response
+}
+
+async fn answer_route(
+    registry: &Registry,
+    parts: &request::Parts,
+    body: Body,
+    handled: &mut Handled,
+) -> Result<Response> {
+    let Some(route) = Route::parse(parts.uri.path())? else {
+        return Err(Failure::new(Code::Unsupported, "nothing of the registry's API is at this path")
+            .with_status(StatusCode::NOT_FOUND));
+    };
+    handled.handler = route.handler();
+    handled.repository = route.repository().map(ToString::to_string);
+    let query = Query::new(parts.uri.query());
+    let mounted_from = match &route {
+        Route::Uploads(_) if parts.method == Method::POST && query.get("mount")?.is_some() => query.get("from")?,
+        _ => None,
+    };
+    handled.user = authorize(registry, parts, &route, mounted_from.as_deref()).await?.map(|user| user.name);
+
+    let changes = !matches!(parts.method, Method::GET | Method::HEAD);
+    if changes && registry.settings().read_only && !matches!(route, Route::Base | Route::Catalog) {
+        return Err(Failure::switched_off("the registry is read-only"));
+    }
+    let call = Call { registry, parts, query };
+    match (&route, parts.method.as_str()) {
+        (Route::Base, "GET" | "HEAD") => Ok(json("{}".to_owned())),
+        (Route::Catalog, "GET" | "HEAD") => call.catalog().await,
+        (Route::Tags(name), "GET" | "HEAD") => call.tags(name).await,
+        (Route::Referrers(name, subject), "GET" | "HEAD") => call.referrers(name, subject).await,
+        (Route::Manifest(name, reference), "GET" | "HEAD") => call.get_manifest(name, reference).await,
+        (Route::Manifest(name, reference), "PUT") => call.put_manifest(name, reference, body).await,
+        (Route::Manifest(name, reference), "DELETE") => call.delete_manifest(name, reference).await,
+        (Route::Blob(name, digest), "GET" | "HEAD") => call.get_blob(name, digest).await,
+        (Route::Blob(name, digest), "DELETE") => call.delete_blob(name, digest).await,
+        (Route::Uploads(name), "POST") => call.begin_upload(name, body).await,
+        (Route::Upload(name, id), "GET" | "HEAD") => call.upload_status(name, *id).await,
+        (Route::Upload(name, id), "PATCH") => call.add_to_upload(name, *id, body).await,
+        (Route::Upload(name, id), "PUT") => call.end_upload(name, *id, body).await,
+        (Route::Upload(name, id), "DELETE") => call.cancel_upload(name, *id).await,
+        (route, _) => Err(Failure::method_not_allowed(match route {
+            Route::Base | Route::Catalog | Route::Tags(_) | Route::Referrers(..) => "GET, HEAD",
+            Route::Manifest(..) => "GET, HEAD, PUT, DELETE",
+            Route::Blob(..) => "GET, HEAD, DELETE",
+            Route::Uploads(_) => "POST",
+            Route::Upload(..) => "GET, HEAD, PATCH, PUT, DELETE",
+        })),
+    }
+}
+
+async fn authorize(
+    registry: &Registry,
+    parts: &request::Parts,
+    route: &Route,
+    mounted_from: Option<&str>,
+) -> Result<Option<User>> {
+    let Some(controller) = &registry.settings().access else { return Ok(None) };
+    let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+    let request = AccessRequest {
+        authorization: parts.headers.get(AUTHORIZATION),
+        host: host.or_else(|| parts.uri.authority().map(|host| host.as_str())),
+        needed: &route.access(&parts.method, mounted_from),
+    };
+    Ok(controller.authorize(request).await?)
+}
+
+/// A request that was let in.
+struct Call<'a> {
+    registry: &'a Registry,
+    parts: &'a request::Parts,
+    query: Query<'a>,
+}
+
+impl Call<'_> {
+    fn is_head(&self) -> bool {
+        self.parts.method == Method::HEAD
+    }
+
+    /// Returns a header that is text; none if there is none.
+    fn header(&self, name: HeaderName) -> Option<&str> {
+        self.parts.headers.get(name)?.to_str().ok()
+    }
+
+    /// Fails unless things may be deleted.
+    fn may_delete(&self) -> Result<()> {
+        match self.registry.settings().delete {
+            true => Ok(()),
+            false => Err(Failure::switched_off("the registry does not delete; its operator can switch that on")),
+        }
+    }
+}
+
+/// An answer with a status and no body.
+fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    response
+}
+
+/// An answer that is a JSON document.
+fn json(text: String) -> Response {
+    let mut response = Response::new(Body::from(text));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// A digest as a header's value.
+fn digest_value(digest: &Digest) -> Result<HeaderValue> {
+    HeaderValue::try_from(digest.as_str()).map_err(|error| Failure::new(Code::Unknown, error))
+}

@@ -1,0 +1,95 @@
+//! The catalog: every repository of a store.
+
+use futures::TryStreamExt;
+
+use super::tags::Page;
+use super::{Store, is_missing};
+use crate::contract::{Entry, EntryStream, Position, Result, StoragePath};
+use crate::registry::{RepositoryName, layout};
+
+impl Store {
+    /// Returns the repositories after `last`, at most so many, in the order of listings: that of their names, with `/` behind
+    /// each. A repository is a directory with manifests in it.
+    ///
+    /// Costs a listing for each directory, and none of what lies inside a repository: `_layers` alone can have thousands of
+    /// entries.
+    pub(in crate::registry) async fn repositories(
+        &self,
+        last: Option<&RepositoryName>,
+        limit: usize,
+    ) -> Result<Page<RepositoryName>> {
+        let mut found = Vec::new();
+        let mut descent = Descent::begin(self, last).await?;
+        while let Some(directory) = descent.next(self).await? {
+            if self.driver.stat(&directory.join("_manifests")?).await.is_err_and(|error| is_missing(&error)) {
+                continue;
+            }
+            let Some(name) = layout::repository_at(&directory) else { continue };
+            if found.len() == limit {
+                return Ok(Page { items: found, has_more: true });
+            }
+            found.push(name);
+        }
+        Ok(Page { items: found, has_more: false })
+    }
+}
+
+/// A walk through the directories that are, or may hold, repositories: one open listing for each level.
+pub(super) struct Descent {
+    open: Vec<EntryStream>,
+    entering: Option<StoragePath>,
+}
+
+impl Descent {
+    /// Begins after a repository, of which what lies below is still to come.
+    pub(super) async fn begin(store: &Store, last: Option<&RepositoryName>) -> Result<Self> {
+        let mut descent = Descent { open: Vec::new(), entering: None };
+        let mut directory = layout::repositories();
+        let Some(last) = last else {
+            descent.entering = Some(directory);
+            return Ok(descent);
+        };
+        for component in last.as_str().split('/') {
+            let child = directory.join(component)?;
+            descent.open(store, &directory, Some(&Position::directory(child.clone()))).await?;
+            directory = child;
+        }
+        descent.entering = Some(directory);
+        Ok(descent)
+    }
+
+    async fn open(&mut self, store: &Store, directory: &StoragePath, after: Option<&Position>) -> Result<()> {
+        match store.driver.list(directory, after).await {
+            Ok(entries) => self.open.push(entries),
+            Err(error) if is_missing(&error) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Returns the next directory.
+    pub(super) async fn next(&mut self, store: &Store) -> Result<Option<StoragePath>> {
+        if let Some(directory) = self.entering.take() {
+            self.open(store, &directory, None).await?;
+        }
+        while let Some(entries) = self.open.last_mut() {
+            let found = match entries.try_next().await {
+                Err(error) if is_missing(&error) => None,
+                found => found?,
+            };
+            match found {
+                None => {
+                    self.open.pop();
+                }
+                Some(Entry { path, is_dir: true, .. })
+                    if path.file_name().is_some_and(|name| !name.starts_with('_')) =>
+                {
+                    self.entering = Some(path.clone());
+                    return Ok(Some(path));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,123 @@
+//! Manifests: blobs that name others, linked as revisions of a repository.
+
+use bytes::Bytes;
+use futures::FutureExt;
+
+use super::{Store, run_all};
+use crate::contract::Result;
+use crate::registry::manifest::{Content, Manifest};
+use crate::registry::{Digest, Reference, RepositoryName, Tag, layout};
+
+/// A stored manifest.
+#[derive(Debug)]
+pub(in crate::registry) struct Stored {
+    pub(in crate::registry) digest: Digest,
+    pub(in crate::registry) bytes: Bytes,
+}
+
+impl Store {
+    /// Returns the digest of what a reference names; none if it is a tag that is not there.
+    pub(in crate::registry) async fn resolve(
+        &self,
+        name: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<Option<Digest>> {
+        match reference {
+            Reference::Digest(digest) => Ok(Some(digest.clone())),
+            Reference::Tag(tag) => self.link(&layout::tag_link(name, tag)).await,
+        }
+    }
+
+    /// Returns a manifest of a repository; none if it has no such manifest.
+    pub(in crate::registry) async fn manifest(&self, name: &RepositoryName, digest: &Digest) -> Result<Option<Stored>> {
+        let (link, blob) = (layout::revision_link(name, digest), layout::blob(digest));
+        let (linked, content) = tokio::join!(self.link(&link), self.driver.get_content(&blob));
+        if linked?.is_none() {
+            return Ok(None);
+        }
+        match content {
+            Ok(bytes) => Ok(Some(Stored { digest: digest.clone(), bytes })),
+            Err(error) if error.is_path_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns whether a repository has a manifest.
+    pub(in crate::registry) async fn has_manifest(&self, name: &RepositoryName, digest: &Digest) -> Result<bool> {
+        let (link, blob) = (layout::revision_link(name, digest), layout::blob(digest));
+        let (linked, size) = tokio::try_join!(self.link(&link), self.size(&blob))?;
+        Ok(linked.is_some() && size.is_some())
+    }
+
+    /// Returns what a manifest refers to and its repository does not have.
+    pub(in crate::registry) async fn missing(
+        &self,
+        name: &RepositoryName,
+        manifest: &Manifest,
+        with_manifests: bool,
+    ) -> Result<Vec<Digest>> {
+        let (wanted, is_index): (Vec<&Digest>, bool) = match &manifest.content {
+            Content::Blobs(blobs) => (blobs.iter().collect(), false),
+            Content::Manifests(children) if with_manifests => {
+                (children.iter().map(|child| &child.digest).collect(), true)
+            }
+            Content::Manifests(_) => return Ok(Vec::new()),
+        };
+        let look = |digest: &Digest| {
+            let digest = digest.clone();
+            let found = async move {
+                let is_there = match is_index {
+                    true => self.has_manifest(name, &digest).await?,
+                    false => self.blob_size(name, &digest).await?.is_some(),
+                };
+                Ok((!is_there).then_some(digest))
+            };
+            found.boxed()
+        };
+        run_all(wanted.into_iter().map(look).collect()).await
+    }
+
+    /// Stores a manifest, which has been checked, and makes a tag name it.
+    ///
+    /// In this order, so that whatever stops it in between leaves no link to what is not there.
+    pub(in crate::registry) async fn put_manifest(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+        bytes: Bytes,
+        subject: Option<&Digest>,
+        tag: Option<&Tag>,
+    ) -> Result<()> {
+        self.put_bytes(digest, bytes).await?;
+        if let Some(subject) = subject {
+            self.put_link(&layout::referrer_link(name, subject, digest), digest).await?;
+        }
+        self.put_link(&layout::revision_link(name, digest), digest).await?;
+        if let Some(tag) = tag {
+            self.put_link(&layout::tag_index_link(name, tag, digest), digest).await?;
+            self.put_link(&layout::tag_link(name, tag), digest).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes a manifest out of a repository, and the tags that name it. Returns whether it was there.
+    pub(in crate::registry) async fn delete_manifest(&self, name: &RepositoryName, digest: &Digest) -> Result<bool> {
+        let link = layout::revision_link(name, digest);
+        if self.link(&link).await?.is_none() {
+            return Ok(false);
+        }
+        let subject =
+            self.manifest(name, digest).await?.and_then(|stored| Manifest::parse(&stored.bytes, None).ok()?.subject);
+        // First what names it.
+        for tag in self.tags_of(name, digest).await? {
+            self.delete_tag(name, &tag).await?;
+        }
+        if let Some(directory) = link.parent() {
+            self.delete_directory(&directory).await?;
+        }
+        if let Some(directory) = subject.and_then(|subject| layout::referrer_link(name, &subject, digest).parent()) {
+            self.delete_directory(&directory).await?;
+        }
+        Ok(true)
+    }
+}

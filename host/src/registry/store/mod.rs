@@ -1,0 +1,96 @@
+//! The registry's content in a store: links, blobs, manifests, tags, referrers, uploads.
+//!
+//! A *blob* lies once in the store, under its digest, and is immutable. A *link* says that a blob or a manifest can be read in
+//! a repository. Each is one small file, so that whatever is stored or deleted becomes visible at once and as a whole, to
+//! every process on the store: nothing is cached here, and no lock is held between processes.
+
+mod blobs;
+mod catalog;
+mod manifests;
+mod purge;
+mod referrers;
+mod tags;
+pub(super) mod uploads;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::{StreamExt, TryStreamExt, stream};
+
+use super::Digest;
+use crate::contract::{ErrorKind, Result, StorageDriver, StoragePath};
+
+pub(super) use blobs::Blob;
+pub(super) use manifests::Stored;
+pub use purge::Purged;
+pub(super) use tags::Page;
+pub(super) use uploads::Uploads;
+
+/// How many requests to the store one request of a client has under way at a time, where it needs many.
+const PARALLEL: usize = 16;
+
+/// A registry's content.
+#[derive(Clone, Debug)]
+pub(super) struct Store {
+    driver: Arc<dyn StorageDriver>,
+}
+
+impl Store {
+    pub(super) fn new(driver: Arc<dyn StorageDriver>) -> Self {
+        Store { driver }
+    }
+
+    pub(super) fn driver(&self) -> &Arc<dyn StorageDriver> {
+        &self.driver
+    }
+
+    /// Returns what a link names; none if there is none, or what is there is none: a registry that does not sync its files
+    /// leaves empty ones after a crash (distribution#4489).
+    async fn link(&self, path: &StoragePath) -> Result<Option<Digest>> {
+        let content = match self.driver.get_content(path).await {
+            Ok(content) => content,
+            Err(error) if error.is_path_not_found() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let digest = std::str::from_utf8(&content).ok().and_then(|text| text.trim().parse().ok());
+        if digest.is_none() {
+            tracing::warn!(%path, size = content.len(), "a link holds no digest, and counts as missing");
+        }
+        Ok(digest)
+    }
+
+    /// Stores a link.
+    async fn put_link(&self, path: &StoragePath, digest: &Digest) -> Result<()> {
+        self.driver.put_content(path, Bytes::copy_from_slice(digest.as_str().as_bytes())).await
+    }
+
+    /// Deletes a directory; returns whether it was there.
+    async fn delete_directory(&self, path: &StoragePath) -> Result<bool> {
+        match self.driver.delete(path).await {
+            Ok(()) => Ok(true),
+            Err(error) if error.is_path_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns the size of a file; none if there is none.
+    async fn size(&self, path: &StoragePath) -> Result<Option<u64>> {
+        match self.driver.stat(path).await {
+            Ok(info) if info.is_dir => Ok(None),
+            Ok(info) => Ok(Some(info.size)),
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Runs futures, [`PARALLEL`] at a time, and returns what those that have something return, in their order.
+async fn run_all<T>(futures: Vec<BoxFuture<'_, Result<Option<T>>>>) -> Result<Vec<T>> {
+    let results = stream::iter(futures).buffered(PARALLEL);
+    results.try_filter_map(|found| async move { Ok(found) }).try_collect().await
+}
+
+fn is_missing(error: &crate::contract::Error) -> bool {
+    *error.kind() == ErrorKind::PathNotFound
+}

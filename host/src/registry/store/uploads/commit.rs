@@ -1,0 +1,157 @@
+//! The end of an upload: its bytes become a blob.
+
+use bytes::{Bytes, BytesMut};
+use futures::TryStreamExt;
+use uuid::Uuid;
+
+use super::{Held, Incoming, Open, Stopped, UploadError, Uploads, conflict, receive};
+use crate::contract::{ByteRange, Result};
+use crate::registry::hasher::Hasher;
+use crate::registry::{Digest, RepositoryName, layout};
+
+impl Uploads {
+    /// Adds the last bytes to an upload, and stores the whole as a blob of the repository if it has that digest.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the upload is as it was with some of the bytes added, or the blob is stored.
+    pub(in crate::registry) async fn commit(
+        &self,
+        name: &RepositoryName,
+        id: Uuid,
+        at: Option<u64>,
+        incoming: &mut dyn Incoming,
+        digest: &Digest,
+    ) -> Result<u64, UploadError> {
+        let mut turn = self.turns.take(name, id).wait().await.ok_or(UploadError::Busy)?;
+        let open = self.open(name, id, &mut turn).await?;
+        let size = match self.expect_size(open, at, &mut turn, name, id).await? {
+            None if incoming.at_most().is_some_and(|bytes| bytes <= self.small) => {
+                let size = self.store_small(incoming, digest).await;
+                if matches!(size, Err(UploadError::WrongDigest { .. })) {
+                    self.forget(name, id).await;
+                }
+                size?
+            }
+            open => {
+                let mut open = match open {
+                    Some(open) => open,
+                    None => self.begin_bytes(name, id, digest.algorithm()).await?,
+                };
+                turn.set_size(open.writer.size());
+                match receive(&mut open, incoming).await {
+                    Ok(None) => self.publish(name, id, open, digest).await?,
+                    Ok(Some(why)) => {
+                        let size = self.put_away(open, &mut turn, name, id, true).await?;
+                        return Err(UploadError::Stopped { why, size });
+                    }
+                    Err(error) => {
+                        if !self.resumable {
+                            *turn.held() = Some(Held(open));
+                        } else if let Err(error) = open.writer.close().await {
+                            tracing::debug!(%error, "an upload whose write failed could not be closed");
+                        }
+                        return Err(error.into());
+                    }
+                }
+            }
+        };
+        self.store.put_link(&layout::layer_link(name, digest), digest).await?;
+        self.forget(name, id).await;
+        Ok(size)
+    }
+
+    /// Stores a small blob that comes in one request, without an upload that could be continued.
+    pub(in crate::registry) async fn store_at_once(
+        &self,
+        name: &RepositoryName,
+        incoming: &mut dyn Incoming,
+        digest: &Digest,
+    ) -> Result<u64, UploadError> {
+        let size = self.store_small(incoming, digest).await?;
+        self.store.put_link(&layout::layer_link(name, digest), digest).await?;
+        Ok(size)
+    }
+
+    /// Stores the bytes of a small blob.
+    async fn store_small(&self, incoming: &mut dyn Incoming, digest: &Digest) -> Result<u64, UploadError> {
+        let bytes = gather(incoming).await.map_err(|why| UploadError::Stopped { why, size: 0 })?;
+        let computed = Digest::of(digest.algorithm(), &bytes);
+        if computed != *digest {
+            return Err(UploadError::WrongDigest { computed });
+        }
+        let size = bytes.len() as u64;
+        self.store.put_bytes(digest, bytes).await?;
+        Ok(size)
+    }
+
+    /// Returns whether so many bytes are stored by one operation.
+    pub(in crate::registry) fn is_small(&self, bytes: u64) -> bool {
+        bytes <= self.small
+    }
+
+    /// Moves the bytes of an upload to where a blob lies.
+    async fn publish(&self, name: &RepositoryName, id: Uuid, open: Open, digest: &Digest) -> Result<u64, UploadError> {
+        let (data, blob) = (layout::upload_data(name, id), layout::blob(digest));
+        let Open { writer, hasher } = open;
+        let size = writer.size();
+        let hasher = hasher.filter(|hasher| hasher.algorithm() == digest.algorithm() && hasher.length() == size);
+        if let Some(computed) = hasher.as_ref().map(Hasher::digest).filter(|computed| computed != digest) {
+            writer.cancel().await?;
+            self.forget(name, id).await;
+            return Err(UploadError::WrongDigest { computed });
+        }
+        writer.commit().await?;
+        // Whoever continued it at the same time has made it longer, or replaced it.
+        let stored = self.store.size(&data).await?;
+        if stored != Some(size) {
+            let stored = stored.map_or_else(|| "none".to_owned(), |stored| stored.to_string());
+            return Err(conflict(format!("the upload has {stored} bytes, not {size}: another one continues it")).into());
+        }
+        if hasher.is_none() {
+            let computed = self.read_back(&data, digest).await?;
+            if computed != *digest {
+                self.forget(name, id).await;
+                return Err(UploadError::WrongDigest { computed });
+            }
+        }
+        // Of another size: what a crash left of a registry that does not sync its files. It is replaced.
+        if self.store.size(&blob).await? != Some(size) {
+            self.store.driver().move_file(&data, &blob).await?;
+        }
+        Ok(size)
+    }
+
+    /// Hashes the bytes of a committed upload.
+    async fn read_back(&self, data: &crate::contract::StoragePath, digest: &Digest) -> Result<Digest> {
+        let mut hasher = Hasher::new(digest.algorithm());
+        let mut reader = self.store.driver().reader(data, ByteRange::ALL).await?;
+        while let Some(piece) = reader.try_next().await? {
+            hasher.update(&piece);
+        }
+        Ok(hasher.digest())
+    }
+
+    /// Deletes what is left of an upload that has ended. What cannot be deleted is purged later.
+    async fn forget(&self, name: &RepositoryName, id: Uuid) {
+        if let Err(error) = self.store.delete_directory(&layout::upload(name, id)).await {
+            tracing::warn!(repository = %name, upload = %id, %error, "what is left of an upload could not be deleted");
+        }
+    }
+}
+
+/// Takes all that comes, which is little.
+async fn gather(incoming: &mut dyn Incoming) -> Result<Bytes, Stopped> {
+    // Mostly one piece, which is not copied then.
+    let mut only = Bytes::new();
+    let mut gathered = BytesMut::new();
+    while let Some(piece) = incoming.next().await? {
+        if only.is_empty() && gathered.is_empty() {
+            only = piece;
+            continue;
+        }
+        gathered.extend_from_slice(&std::mem::take(&mut only));
+        gathered.extend_from_slice(&piece);
+    }
+    Ok(if gathered.is_empty() { only } else { gathered.freeze() })
+}

@@ -1,0 +1,273 @@
+//! Uploads: blobs that are not whole yet.
+//!
+//! All that is known of an upload lies in the store, as Distribution leaves it: when it began, its bytes, and after each
+//! request the state of its hash. So any process on the store goes on with it, whoever began it, and a process that is
+//! killed loses nothing that it acknowledged. With a driver that cannot continue uploads, the open writer is kept in memory
+//! instead, and an upload lives as long as the process.
+//!
+//! Whatever hashes are kept, a blob is stored under a digest only if its bytes have it: where the state of the hash is
+//! missing, or is not of the blob's algorithm, the bytes are read back.
+
+mod commit;
+mod turns;
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::{Store, is_missing};
+use crate::contract::{Error, ErrorKind, FileWriter, Result, WriteMode};
+use crate::registry::hasher::Hasher;
+use crate::registry::{Algorithm, Digest, RepositoryName, layout};
+
+use turns::{Turn, Turns};
+
+/// What a client sends, piece by piece.
+#[async_trait]
+pub(in crate::registry) trait Incoming: Send {
+    /// Returns the next piece; none at the end. An error if the client vanished, stalled, or sent what it should not.
+    async fn next(&mut self) -> Result<Option<Bytes>, Stopped>;
+
+    /// Returns how many bytes come at most, where that is known.
+    fn at_most(&self) -> Option<u64>;
+}
+
+/// Why a client's bytes ended early. What came before is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::registry) enum Stopped {
+    /// The connection broke.
+    Vanished,
+    /// Nothing came for too long.
+    Stalled,
+    /// More or fewer bytes came than the client had said.
+    WrongLength,
+}
+
+/// Why an upload did not go on.
+#[derive(Debug)]
+pub(in crate::registry) enum UploadError {
+    /// There is no such upload.
+    Unknown,
+    /// Another request works on it.
+    Busy,
+    /// The bytes belong elsewhere: the upload has so many.
+    OutOfOrder { size: u64 },
+    /// The bytes have another digest; they were thrown away.
+    WrongDigest { computed: Digest },
+    /// The client did not send all; the upload has so many bytes now.
+    Stopped { why: Stopped, size: u64 },
+    /// The store failed.
+    Store(Error),
+}
+
+impl From<Error> for UploadError {
+    fn from(error: Error) -> Self {
+        UploadError::Store(error)
+    }
+}
+
+/// The uploads of a registry.
+#[derive(Clone, Debug)]
+pub(in crate::registry) struct Uploads {
+    store: Store,
+    turns: Arc<Turns>,
+    resumable: bool,
+    /// A blob that comes at once and is no larger is stored by one operation.
+    small: u64,
+}
+
+/// An upload that is open for bytes.
+struct Open {
+    writer: Box<dyn FileWriter>,
+    /// None if the state of the hash is missing.
+    hasher: Option<Hasher>,
+}
+
+/// What of an upload a process holds between two requests, where the driver cannot continue it.
+pub(super) struct Held(Open);
+
+impl std::fmt::Debug for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Held").field(&self.0.writer.size()).finish()
+    }
+}
+
+impl Uploads {
+    pub(in crate::registry) fn new(store: Store, small: u64) -> Self {
+        let resumable = store.driver().capabilities().resumable;
+        Uploads { store, turns: Arc::default(), resumable, small }
+    }
+
+    /// Begins an upload.
+    pub(in crate::registry) async fn begin(&self, name: &RepositoryName) -> Result<Uuid> {
+        let id = Uuid::new_v4();
+        let started = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        self.store.driver().put_content(&layout::upload_started(name, id), started.into()).await?;
+        Ok(id)
+    }
+
+    /// Returns how many bytes an upload has. While a request adds some, as many as it had before.
+    pub(in crate::registry) async fn size(&self, name: &RepositoryName, id: Uuid) -> Result<u64, UploadError> {
+        let turn = self.turns.take(name, id);
+        let Some(mut turn) = turn.at_once() else {
+            return Ok(self.turns.known_size(name, id));
+        };
+        let open = self.open(name, id, &mut turn).await?;
+        let Some(open) = open else { return Ok(0) };
+        let size = open.writer.size();
+        self.put_away(open, &mut turn, name, id, false).await?;
+        Ok(size)
+    }
+
+    /// Adds bytes to an upload, and returns how many it has then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it keeps what the store had taken.
+    pub(in crate::registry) async fn append(
+        &self,
+        name: &RepositoryName,
+        id: Uuid,
+        at: Option<u64>,
+        incoming: &mut dyn Incoming,
+    ) -> Result<u64, UploadError> {
+        let mut turn = self.turns.take(name, id).wait().await.ok_or(UploadError::Busy)?;
+        let open = self.open(name, id, &mut turn).await?;
+        let open = self.expect_size(open, at, &mut turn, name, id).await?;
+        let mut open = match open {
+            Some(open) => open,
+            None => self.begin_bytes(name, id, Algorithm::Sha256).await?,
+        };
+        turn.set_size(open.writer.size());
+        let ended = receive(&mut open, incoming).await;
+        let kept = self.put_away(open, &mut turn, name, id, true).await;
+        match (ended, kept) {
+            (Ok(None), Ok(size)) => Ok(size),
+            (Ok(Some(why)), Ok(size)) => Err(UploadError::Stopped { why, size }),
+            (Err(error), _) | (Ok(_), Err(error)) => Err(error.into()),
+        }
+    }
+
+    /// Throws an upload away. Returns whether it was there.
+    pub(in crate::registry) async fn cancel(&self, name: &RepositoryName, id: Uuid) -> Result<(), UploadError> {
+        let mut turn = self.turns.take(name, id).wait().await.ok_or(UploadError::Busy)?;
+        if let Some(Held(open)) = turn.held().take() {
+            open.writer.cancel().await?;
+        }
+        match self.store.delete_directory(&layout::upload(name, id)).await? {
+            true => Ok(()),
+            false => Err(UploadError::Unknown),
+        }
+    }
+
+    /// Opens an upload to be continued; none if it has begun, and has no bytes yet.
+    async fn open(&self, name: &RepositoryName, id: Uuid, turn: &mut Turn) -> Result<Option<Open>, UploadError> {
+        if let Some(Held(open)) = turn.held().take() {
+            return Ok(Some(open));
+        }
+        if self.resumable {
+            match self.store.driver().writer(&layout::upload_data(name, id), WriteMode::Append).await {
+                Ok(writer) => {
+                    let hasher = self.hasher(name, id, writer.size()).await;
+                    return Ok(Some(Open { writer, hasher }));
+                }
+                Err(error) if is_missing(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        match self.store.size(&layout::upload_started(name, id)).await? {
+            Some(_) => Ok(None),
+            None => Err(UploadError::Unknown),
+        }
+    }
+
+    /// Takes up the hash after so many bytes. What it cannot be taken from is no error: the bytes are read at the end.
+    async fn hasher(&self, name: &RepositoryName, id: Uuid, size: u64) -> Option<Hasher> {
+        if size == 0 {
+            return Some(Hasher::new(Algorithm::Sha256));
+        }
+        let path = layout::hash_state(name, id, Algorithm::Sha256, size);
+        let state = self.store.driver().get_content(&path).await.ok()?;
+        Hasher::from_state(Algorithm::Sha256, &state).filter(|hasher| hasher.length() == size)
+    }
+
+    /// Opens an upload that has no bytes yet.
+    async fn begin_bytes(&self, name: &RepositoryName, id: Uuid, algorithm: Algorithm) -> Result<Open> {
+        let writer = self.store.driver().writer(&layout::upload_data(name, id), WriteMode::New).await?;
+        Ok(Open { writer, hasher: Some(Hasher::new(algorithm)) })
+    }
+
+    /// Checks that bytes which belong at an offset come there.
+    async fn expect_size(
+        &self,
+        open: Option<Open>,
+        at: Option<u64>,
+        turn: &mut Turn,
+        name: &RepositoryName,
+        id: Uuid,
+    ) -> Result<Option<Open>, UploadError> {
+        let size = open.as_ref().map_or(0, |open| open.writer.size());
+        if at.is_none_or(|at| at == size) {
+            return Ok(open);
+        }
+        if let Some(open) = open {
+            self.put_away(open, turn, name, id, false).await?;
+        }
+        Err(UploadError::OutOfOrder { size })
+    }
+
+    /// Keeps an upload until the next request, and returns its size.
+    async fn put_away(
+        &self,
+        open: Open,
+        turn: &mut Turn,
+        name: &RepositoryName,
+        id: Uuid,
+        changed: bool,
+    ) -> Result<u64> {
+        if !self.resumable {
+            let size = open.writer.size();
+            *turn.held() = Some(Held(open));
+            turn.set_size(size);
+            return Ok(size);
+        }
+        let Open { writer, hasher } = open;
+        let size = writer.close().await?;
+        turn.set_size(size);
+        if let Some(hasher) = hasher.filter(|hasher| changed && hasher.length() == size && size > 0) {
+            let path = layout::hash_state(name, id, hasher.algorithm(), size);
+            // Without it the bytes are read at the end: nothing is lost.
+            if let Err(error) = self.store.driver().put_content(&path, hasher.to_state().into()).await {
+                tracing::warn!(%path, %error, "the state of an upload's hash could not be kept");
+            }
+        }
+        Ok(size)
+    }
+}
+
+/// Writes and hashes what comes. Returns why it ended early, if it did; an error if the store failed.
+async fn receive(open: &mut Open, incoming: &mut dyn Incoming) -> Result<Option<Stopped>> {
+    loop {
+        let piece = match incoming.next().await {
+            Ok(Some(piece)) => piece,
+            Ok(None) => return Ok(None),
+            Err(why) => return Ok(Some(why)),
+        };
+        if let Some(hasher) = &mut open.hasher {
+            hasher.update(&piece);
+        }
+        if let Err(error) = open.writer.write(piece).await {
+            // The hash has more than the store.
+            open.hasher = None;
+            return Err(error);
+        }
+    }
+}
+
+/// What another process did to the same upload.
+fn conflict(message: String) -> Error {
+    Error::new(ErrorKind::Conflict, message)
+}
