@@ -1,9 +1,60 @@
 //! Who may do what: the interface to access controllers, and those that Distribution has.
+//!
+//! - [`Htpasswd`]: users and their passwords from a file, as `auth: htpasswd`.
+//! - [`TokenAuth`]: tokens that a token server signs, as `auth: token`.
+//!
+//! Distribution's `auth: silly`, which believes whatever it is told, is left out.
+//!
+//! A controller is asked before anything else is done for a request, and sees what the request needs, not what is stored.
+//! Anything else that lets people in, such as another service, is one of its own:
+//!
+//! # Example: everybody may pull, one robot may do the rest
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use async_trait::async_trait;
+//! use http::HeaderValue;
+//! use wharf::drivers::inmemory::InMemory;
+//! use wharf::registry::Registry;
+//! use wharf::registry::auth::{AccessController, AccessRequest, Action, Denied, User};
+//!
+//! #[derive(Debug)]
+//! struct PublicMirror;
+//!
+//! #[async_trait]
+//! impl AccessController for PublicMirror {
+//!     async fn authorize(&self, request: AccessRequest<'_>) -> Result<Option<User>, Denied> {
+//!         // `/v2/` needs nothing, and is how a client finds out whether to ask for a password.
+//!         if request.needed.iter().all(|access| access.action == Action::Pull) {
+//!             return Ok(None);
+//!         }
+//!         match request.authorization {
+//!             Some(header) if header == "Basic cm9ib3Q6c2VjcmV0" => Ok(Some(User { name: "robot".to_owned() })),
+//!             _ => Err(Denied::Unauthenticated {
+//!                 challenge: HeaderValue::from_static("Basic realm=\"mirror\""),
+//!                 message: "only the robot may push".to_owned(),
+//!             }),
+//!         }
+//!     }
+//! }
+//!
+//! let registry = Registry::builder(Arc::new(InMemory::new())).access(Arc::new(PublicMirror)).build();
+//! ```
+
+mod challenge;
+mod error;
+mod htpasswd;
+mod token;
 
 use std::fmt;
 
 use async_trait::async_trait;
 use http::HeaderValue;
+
+pub use error::OpenError;
+pub use htpasswd::Htpasswd;
+pub use token::{TokenAuth, TokenSettings};
 
 /// What a request wants to do with a resource, as token servers and Distribution name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,0 +1,187 @@
+//! Users and their passwords from a file: Distribution's `auth: htpasswd`.
+
+mod basic;
+mod entries;
+mod file;
+mod verified;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use http::HeaderValue;
+use ring::rand::SystemRandom;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use self::basic::Credentials;
+use self::file::File;
+use self::verified::Verified;
+use super::challenge::challenge;
+use super::{AccessController, AccessRequest, Denied, OpenError, User};
+
+/// How long a request waits for its password's turn to be checked. Then it is told to come again: who guesses passwords
+/// in numbers would otherwise gather requests that wait.
+const TURN: Duration = Duration::from_secs(10);
+
+/// Users and their passwords from a file, as `htpasswd -B` writes it: Distribution's `auth: htpasswd`.
+///
+/// A user who gives the right password may do everything. Only hashes by bcrypt count; an entry with any other refuses
+/// the file, by the user's name. Serve it over TLS: the password is in every request.
+///
+/// # Behaviour
+///
+/// - The file is looked at again at most once a second, when requests come, and read if it changed. While it is missing
+///   or wrong, nobody is let in: requests end as [`Denied::Unavailable`].
+/// - Passwords are checked outside the executor, at most on half of the processors at once. A request waits up to 10 s
+///   for its turn.
+/// - The last 1,024 credentials that were right are remembered, as keyed digests, so that a client's later requests cost
+///   no bcrypt. They count no longer once the user's entry changes.
+/// - A user who does not exist takes as long as the costliest of those that do.
+///
+/// # Unlike Distribution
+///
+/// - A missing file is an error. Distribution creates it, with a user `docker` whose password it prints.
+/// - Entries that are not by bcrypt are an error. Distribution passes over them, and their users cannot log in.
+///
+/// # Example
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use wharf::drivers::inmemory::InMemory;
+/// use wharf::registry::Registry;
+/// use wharf::registry::auth::Htpasswd;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("htpasswd");
+/// // Written by `htpasswd -Bbn alice secret`.
+/// std::fs::write(&path, "alice:$2y$05$L50RfUt1/lX6HMo1u6ENZepEokg3sIuTHkptvcEdm299S0NZ89Zfe\n")?;
+/// let users = Htpasswd::open(&path, "Registry of Example Ltd")?;
+/// let registry = Registry::builder(Arc::new(InMemory::new())).access(Arc::new(users)).build();
+/// # Ok(())
+/// # }
+/// ```
+pub struct Htpasswd {
+    realm: String,
+    path: PathBuf,
+    file: File,
+    verified: Arc<Verified>,
+    turns: Arc<Semaphore>,
+    /// How many passwords went through bcrypt.
+    #[cfg(test)]
+    checks: std::sync::atomic::AtomicU64,
+}
+
+impl Htpasswd {
+    /// Reads the file. Blocks for as long as that takes.
+    ///
+    /// `realm` is what clients show to their users when they ask for a password.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, is larger than 16 MiB, or holds a line that is no entry or an entry that is not by
+    /// bcrypt; if the realm is empty or has control characters.
+    pub fn open(path: impl AsRef<Path>, realm: impl Into<String>) -> Result<Self, OpenError> {
+        let (path, realm) = (path.as_ref().to_owned(), realm.into());
+        if realm.trim().is_empty() || realm.chars().any(char::is_control) {
+            return Err(OpenError::new("`realm` of `auth: htpasswd` must be a text, and without control characters"));
+        }
+        let file = File::open(&path)?;
+        let verified = Verified::new(&SystemRandom::new())
+            .map(Arc::new)
+            .map_err(|_| OpenError::new("the system gives no random bytes for `auth: htpasswd`"))?;
+        // Half of the processors stay for requests of users who are already known.
+        let processors = std::thread::available_parallelism().map_or(1, |count| count.get());
+        let turns = Arc::new(Semaphore::new((processors / 2).max(1)));
+        #[cfg(test)]
+        let checks = Default::default();
+        Ok(Htpasswd {
+            realm,
+            path,
+            file,
+            verified,
+            turns,
+            #[cfg(test)]
+            checks,
+        })
+    }
+
+    fn unauthenticated(&self, message: &str) -> Denied {
+        Denied::Unauthenticated {
+            challenge: challenge("Basic", &[("realm", &self.realm)]),
+            message: message.to_owned(),
+        }
+    }
+
+    /// Returns whether the user is who he says. The work is the same for a user who does not exist.
+    async fn is_right(&self, credentials: Credentials) -> Result<bool, Denied> {
+        let entries = self.file.entries().await.map_err(|message| Denied::Unavailable { message })?;
+        let hash = entries.hash(&credentials.user);
+        let digest = hash.map(|hash| self.verified.digest(&credentials, hash));
+        let known = || digest.is_some_and(|digest| self.verified.contains(&digest));
+        if known() {
+            return Ok(true);
+        }
+        let turn = match timeout(TURN, self.turns.clone().acquire_owned()).await {
+            Ok(Ok(turn)) => turn,
+            _ => {
+                return Err(Denied::Unavailable {
+                    message: "too many passwords are being checked; try again later".to_owned(),
+                });
+            }
+        };
+        // A request of the same client may have been before this one: they come in bunches.
+        if known() {
+            return Ok(true);
+        }
+        #[cfg(test)]
+        self.checks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        // Nobody is right about the password of a user who does not exist.
+        let (hash, verified) = (hash.unwrap_or(entries.dummy()).to_owned(), self.verified.clone());
+        let check = spawn_blocking(move || {
+            // An error is a hash of another form, of which there are none among the entries.
+            let right = bcrypt::verify(&credentials.password, &hash).unwrap_or(false);
+            let digest = digest.filter(|_| right);
+            if let Some(digest) = digest {
+                verified.insert(digest);
+            }
+            // Only now: the next one looks first whether its credentials are known. And here, not in the request, which
+            // may be dropped while the processor is busy with it.
+            drop(turn);
+            digest.is_some()
+        });
+        // It ends early only if the runtime does.
+        Ok(check.await.unwrap_or(false))
+    }
+}
+
+#[async_trait]
+impl AccessController for Htpasswd {
+    async fn authorize(&self, request: AccessRequest<'_>) -> Result<Option<User>, Denied> {
+        let credentials = request.authorization.and_then(|header: &HeaderValue| Credentials::read(header.as_bytes()));
+        let Some(credentials) = credentials else {
+            return Err(self.unauthenticated("a user and a password are needed"));
+        };
+        let name = String::from_utf8_lossy(&credentials.user).into_owned();
+        if self.is_right(credentials).await? {
+            Ok(Some(User { name }))
+        } else {
+            // Which of the two is nobody's business.
+            Err(self.unauthenticated("the user or the password is wrong"))
+        }
+    }
+}
+
+impl fmt::Debug for Htpasswd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Htpasswd").field("realm", &self.realm).field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
