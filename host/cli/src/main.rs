@@ -11,6 +11,7 @@ mod location;
 mod open;
 mod output;
 mod pattern;
+mod serve;
 mod transfer;
 mod tree;
 
@@ -23,8 +24,8 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use commands::{bench, conformance, cp, demo, drivers, files, inspect, uploads, whoami};
-use config::{Config, Given};
+use commands::{bench, conformance, cp, demo, drivers, files, inspect, serve as registry, uploads, whoami};
+use config::{Config, Environment, Formatter, Given, Level, Log, Notice, ServeConfig};
 use grant::Grant;
 use open::{Settings, Store};
 
@@ -36,7 +37,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Parser, Debug)]
 #[command(version, about = "Storage drivers for container registries: native, or WebAssembly components")]
 struct Cli {
-    /// A configuration file: Distribution's config.yml, of which `storage:` counts, with `drivers:` beside it.
+    /// A configuration file: Distribution's config.yml, of which `storage:` counts, with `drivers:` beside it. Default:
+    /// the one that REGISTRY_CONFIGURATION_PATH names. Variables such as REGISTRY_STORAGE_S3_REGION override what it says.
     #[arg(long, global = true)]
     config: Option<PathBuf>,
     /// The driver that plain /paths are in: its name, or the file of a component.
@@ -66,6 +68,7 @@ struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    Serve(registry::Serve),
     /// Show which drivers there are.
     Drivers(drivers::Drivers),
     Inspect(inspect::Inspect),
@@ -93,7 +96,7 @@ impl Command {
     /// Returns the drivers that the command's arguments name, by name or file: a file must be known before any is opened.
     fn drivers(&self) -> Vec<String> {
         match self {
-            Command::Drivers(_) | Command::Demo(_) => Vec::new(),
+            Command::Serve(_) | Command::Drivers(_) | Command::Demo(_) => Vec::new(),
             Command::Inspect(args) => vec![args.component.clone()],
             Command::Conformance(args) => vec![args.subject.clone()],
             Command::Bench(args) => args.names.clone(),
@@ -114,10 +117,21 @@ const LAST_WORK: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let level = ["warn", "info", "debug", "trace"][usize::from(cli.verbose.min(3))];
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let ansi = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(ansi).with_env_filter(filter).init();
+    // What a registry logs, and how, stands in its configuration.
+    let serve = match &cli.command {
+        Command::Serve(args) => {
+            let file = args.file.as_deref().or(cli.config.as_deref());
+            match Config::for_serve(file, &Environment::of_process()) {
+                Ok(serve) => Some(serve),
+                Err(error) => return output::report(&error, cli.json),
+            }
+        }
+        _ => None,
+    };
+    match &serve {
+        Some((config, _)) => log_as(&config.log, cli.verbose),
+        None => log_to(["warn", "info", "debug", "trace"][usize::from(cli.verbose.min(3))], Formatter::Text),
+    }
     raise_open_files();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
@@ -128,7 +142,7 @@ fn main() -> ExitCode {
             );
         }
     };
-    let code = match runtime.block_on(run(&cli)) {
+    let code = match runtime.block_on(run(&cli, serve)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => output::report(&error, cli.json),
     };
@@ -147,19 +161,54 @@ fn raise_open_files() {
     }
 }
 
-async fn run(cli: &Cli) -> Result<()> {
+/// Logs as a registry's configuration says; `-v` says more.
+fn log_as(log: &Log, verbose: u8) {
+    let levels = ["error", "warn", "info", "debug", "trace"];
+    let level = match log.level {
+        Level::Error => 0,
+        Level::Warn => 1,
+        Level::Info => 2,
+        Level::Debug => 3,
+    };
+    log_to(levels[(level + usize::from(verbose)).min(4)], log.formatter);
+    if !log.fields.is_empty() {
+        tracing::warn!("`log.fields` is set, and Wharf adds no fields to its log");
+    }
+}
+
+/// Logs on standard error what is of a level, or what RUST_LOG says.
+fn log_to(level: &str, formatter: Formatter) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let ansi = std::io::stderr().is_terminal();
+    let subscriber = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(ansi).with_env_filter(filter);
+    match formatter {
+        Formatter::Text => subscriber.init(),
+        Formatter::Json | Formatter::Logstash => subscriber.json().flatten_event(true).init(),
+    }
+}
+
+async fn run(cli: &Cli, serve: Option<(ServeConfig, Vec<Notice>)>) -> Result<()> {
     let settings = Settings {
-        config: cli.config.as_deref().map(Config::read).transpose()?.unwrap_or_default(),
+        config: match &serve {
+            Some((serve, _)) => serve.config.clone(),
+            None => Config::read(cli.config.as_deref(), &Environment::of_process())?,
+        },
         given: Given::parse(&cli.params)?,
         directory: cli.drivers.clone(),
         grants: cli.grant.clone(),
         no_cache: cli.no_cache,
     };
     let mut named = cli.command.drivers();
+    named.extend(serve.iter().map(|(serve, _)| serve.storage.driver.clone()));
     named.extend(cli.driver.clone());
     let store = Store::new(settings, &named)?;
     let driver = cli.driver.as_deref();
+    if let Some((config, notices)) = serve {
+        return registry::run(config, &notices, &store).await;
+    }
     match &cli.command {
+        // Its configuration has been read, so that it has been run.
+        Command::Serve(_) => Ok(()),
         Command::Drivers(args) => drivers::run(args, &store, cli.json).await,
         Command::Inspect(args) => inspect::run(args, &store, cli.json).await,
         Command::Conformance(args) => conformance::run(args, &store, cli.json).await,

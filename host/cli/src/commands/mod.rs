@@ -7,5 +7,6 @@ pub(crate) mod demo;
 pub(crate) mod drivers;
 pub(crate) mod files;
 pub(crate) mod inspect;
+pub(crate) mod serve;
 pub(crate) mod uploads;
 pub(crate) mod whoami;

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::time::Duration;
 
 use cap_std::fs::{Dir, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
 use rustix::fs::{Mode, OFlags};
@@ -10,6 +11,7 @@ use rustix::fs::{Mode, OFlags};
 use super::error::{Intent, error};
 use super::root::{Root, name, sync_directory};
 use super::temporary::Temporary;
+use super::writer;
 use crate::contract::{ByteRange, Error, ErrorKind, FileInfo, MAX_CONTENT, Result, StoragePath};
 
 /// How often a put begins again because its directory was deleted under it.
@@ -90,6 +92,18 @@ pub(super) fn move_file(root: &Root, source: &StoragePath, destination: &Storage
     if from.symlink_metadata(name(source)).map_err(missing)?.is_dir() {
         return Err(Error::path_not_found(source));
     }
+    // Not under a writer that continues it: it would go on writing to what has become another file.
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(OFlags::NONBLOCK.bits() as i32);
+    let _locked = match from.open_with(name(source), &options) {
+        Ok(file) => {
+            let file = file.into_std();
+            writer::lock(&file, source, Duration::ZERO)?;
+            Some(file)
+        }
+        // What cannot be read can be moved.
+        Err(_) => None,
+    };
     let attempt = || -> io::Result<()> {
         let to = root.make_parent(destination)?;
         from.rename(name(source), &to, name(destination))?;

@@ -4,11 +4,13 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use cap_std::fs::{OpenOptions, OpenOptionsExt};
-use rustix::fs::OFlags;
+use rustix::fs::{FlockOperation, OFlags};
+use rustix::io::Errno;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::error::{Intent, error};
@@ -19,6 +21,11 @@ use crate::contract::{Error, ErrorKind, FileWriter, Result, StoragePath, WriteMo
 
 /// Smaller pieces are gathered to this size, in bytes; larger ones are written as they come, without a copy.
 const STEP: usize = 256 * 1024;
+
+/// How long a writer waits for the one before it: one that was dropped is still being closed.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+const STEP_OF_PATIENCE: Duration = Duration::from_millis(10);
 
 /// Where the bytes go.
 enum Target {
@@ -134,11 +141,35 @@ fn resume(root: &Root, path: &StoragePath) -> Result<(Arc<File>, u64)> {
     options.write(true).custom_flags(OFlags::NONBLOCK.bits() as i32);
     let missing = |found| error(path, Intent::Find, found);
     let file = root.open().and_then(|root| root.open_with(path.relative(), &options)).map_err(missing)?.into_std();
+    if !file.metadata().map_err(missing)?.is_file() {
+        return Err(Error::path_not_found(path));
+    }
+    lock(&file, path, PATIENCE)?;
+    // Whoever had the lock may have moved or deleted it: what was opened is then not what is at the path.
     let metadata = file.metadata().map_err(missing)?;
-    if !metadata.is_file() {
+    if !is_at(root, path, &metadata) {
         return Err(Error::path_not_found(path));
     }
     Ok((Arc::new(file), metadata.len()))
+}
+
+/// Locks a file against other writers that continue it, in this process and others on this machine, until it is closed.
+///
+/// Only among Wharf's: others do not ask. The lock is the system's (`flock`), and goes with the process.
+pub(super) fn lock(file: &File, path: &StoragePath, patience: Duration) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(()),
+            Err(Errno::WOULDBLOCK) if began.elapsed() < patience => std::thread::sleep(STEP_OF_PATIENCE),
+            Err(Errno::WOULDBLOCK) => {
+                return Err(Error::new(ErrorKind::Conflict, "another writer continues this upload").with_path(path));
+            }
+            // A file system without locks works as it always did.
+            Err(Errno::NOSYS | Errno::NOTSUP | Errno::INVAL | Errno::NOLCK) => return Ok(()),
+            Err(errno) => return Err(error(path, Intent::Store, errno.into())),
+        }
+    }
 }
 
 impl Upload {

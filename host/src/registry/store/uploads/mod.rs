@@ -84,6 +84,8 @@ struct Open {
     writer: Box<dyn FileWriter>,
     /// None if the state of the hash is missing.
     hasher: Option<Hasher>,
+    /// Whether the hash was taken up from a state in the store, which may be damaged.
+    resumed: bool,
 }
 
 /// What of an upload a process holds between two requests, where the driver cannot continue it.
@@ -172,7 +174,7 @@ impl Uploads {
             match self.store.driver().writer(&layout::upload_data(name, id), WriteMode::Append).await {
                 Ok(writer) => {
                     let hasher = self.hasher(name, id, writer.size()).await;
-                    return Ok(Some(Open { writer, hasher }));
+                    return Ok(Some(Open { writer, hasher, resumed: true }));
                 }
                 Err(error) if is_missing(&error) => {}
                 Err(error) => return Err(error.into()),
@@ -197,7 +199,7 @@ impl Uploads {
     /// Opens an upload that has no bytes yet.
     async fn begin_bytes(&self, name: &RepositoryName, id: Uuid, algorithm: Algorithm) -> Result<Open> {
         let writer = self.store.driver().writer(&layout::upload_data(name, id), WriteMode::New).await?;
-        Ok(Open { writer, hasher: Some(Hasher::new(algorithm)) })
+        Ok(Open { writer, hasher: Some(Hasher::new(algorithm)), resumed: false })
     }
 
     /// Checks that bytes which belong at an offset come there.
@@ -234,7 +236,7 @@ impl Uploads {
             turn.set_size(size);
             return Ok(size);
         }
-        let Open { writer, hasher } = open;
+        let Open { writer, hasher, .. } = open;
         let size = writer.close().await?;
         turn.set_size(size);
         if let Some(hasher) = hasher.filter(|hasher| changed && hasher.length() == size && size > 0) {

@@ -1,0 +1,294 @@
+//! `wharf serve`: the registry.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result};
+use axum::Router;
+use axum::extract::Request;
+use axum::response::Response;
+use axum::routing::get;
+use clap::Args;
+use http::header::CACHE_CONTROL;
+use http::{HeaderName, HeaderValue};
+use wharf::contract::StorageDriver;
+use wharf::registry::auth::{AccessController, Htpasswd, TokenAuth, TokenSettings};
+use wharf::registry::health::{Health, HealthSettings};
+use wharf::registry::metrics::Metrics;
+use wharf::registry::{ClientAddress, PathPrefix, Registry, Tls as Encrypted};
+
+use crate::config::{
+    Auth, ClientAuth, Http, Listen, MinimumTls, Notice, ServeConfig, TcpAddress, Tls, UploadPurging, Weight,
+};
+use crate::open::Store;
+use crate::serve::listen::{Address, Listener};
+use crate::serve::server::{Limits, Peer, Server, Shutdown};
+use crate::serve::signals::{Ask, Signals};
+use crate::serve::tls::{self, ClientCertificate, MinimumVersion, TlsSettings};
+use crate::serve::{access_log, debug};
+
+/// Serve a registry: the OCI distribution API, on 127.0.0.1:5000 and from ./wharf-data unless a configuration says
+/// otherwise.
+#[derive(Args, Debug)]
+pub(crate) struct Serve {
+    /// Distribution's config.yml. The same as --config.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// What one upload holds while it goes on, in bytes: pieces on their way to the file, and those that came meanwhile.
+const UPLOAD_BUFFER: u64 = 1024 * 1024;
+
+/// The same for a driver that gathers parts of its `chunksize`, beside these.
+const BESIDE_CHUNK: u64 = 4 * 1024 * 1024;
+
+/// The `chunksize` of `s3` if nothing says otherwise.
+const S3_CHUNK: u64 = 10 * 1024 * 1024;
+
+/// How often certificates are looked at.
+const CERTIFICATES: Duration = Duration::from_secs(60);
+
+/// Runs the registry until it is asked to stop.
+pub(crate) async fn run(config: ServeConfig, notices: &[Notice], store: &Store) -> Result<()> {
+    let mut signals = Signals::listen().context("could not listen to signals")?;
+    for Notice { key, sentence, weight } in notices {
+        match weight {
+            Weight::Missing => tracing::warn!(%key, "{sentence}"),
+            Weight::Needless => tracing::info!(%key, "{sentence}"),
+        }
+    }
+    let opened = store.open(&config.storage.driver).await?;
+    let metrics = Metrics::new();
+    let driver = metrics.driver(opened);
+    let registry = build(&config, driver.clone())?;
+    let health = Health::start(driver, health_settings(&config));
+    let mut router = health.guard(metrics.router(routes(&config.http, &registry)?));
+    if config.log.access {
+        router = access_log::log(router);
+    }
+    let router = router.layer(axum::middleware::map_request(introduce));
+
+    let shutdown = Shutdown::new();
+    let tls = config.http.tls.as_ref().map(|tls| tls::Tls::load(tls_settings(tls))).transpose()?;
+    let listener = Listener::bind(&address(&config.http.listen)).await?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    tracing::info!(driver = %config.storage.driver, "the registry listens on {scheme}://{}", listener.bound());
+    if let Some(tls) = &tls {
+        tokio::spawn(Arc::clone(tls).watch(CERTIFICATES));
+    }
+    if let Some(debugging) = &config.http.debug {
+        let runtime = store.runtime().cloned();
+        let debug = debug::Debug {
+            metrics: debugging.metrics.clone().map(|path| (path, metrics.clone())),
+            health: health.clone(),
+            drivers: Arc::new(move || {
+                serde_json::json!(runtime.as_ref().map(|runtime| runtime.drivers()).unwrap_or_default())
+            }),
+        };
+        let listener = Listener::bind(&tcp(&debugging.listen)).await?;
+        tracing::info!("metrics, health and drivers are at http://{}", listener.bound());
+        let server = Server {
+            listener,
+            tls: None,
+            router: debug.router()?,
+            limits: Limits::default(),
+            drain_timeout: Duration::from_secs(1),
+        };
+        let shutdown = shutdown.clone();
+        tokio::spawn(async move { server.run(&shutdown).await });
+    }
+    if let Some(purging) = config.storage.purging.clone().filter(|_| !config.storage.read_only) {
+        tokio::spawn(purge(registry, purging));
+    }
+
+    let server = Server {
+        listener,
+        tls: tls.clone(),
+        router,
+        limits: Limits::default(),
+        drain_timeout: config.http.drain_timeout,
+    };
+    let asked = shutdown.clone();
+    let watcher = tokio::spawn(async move {
+        loop {
+            match signals.next().await {
+                Ask::Stop(signal) => {
+                    tracing::info!(
+                        signal,
+                        "the registry stops; requests under way go on. Asked again, it stops at once"
+                    );
+                    health.begin_shutdown();
+                    asked.ask();
+                }
+                Ask::Reload => match tls.as_ref().map(|tls| tls.reload()) {
+                    Some(Err(error)) => tracing::error!("the certificates stay as they were: {error:#}"),
+                    Some(Ok(())) => tracing::info!("the certificates were read again"),
+                    None => {}
+                },
+            }
+        }
+    });
+    let ended = server.run(&shutdown).await;
+    watcher.abort();
+    tracing::info!(cut_off = ended.cut, took = ?ended.took, "the registry has stopped");
+    Ok(())
+}
+
+/// Builds the registry as the configuration says.
+fn build(config: &ServeConfig, driver: Arc<dyn StorageDriver>) -> Result<Registry> {
+    let ServeConfig { storage, http, limits, .. } = config;
+    let upload_buffer = match &*storage.driver {
+        "s3" | "s3aws" => chunk_size(config).unwrap_or(S3_CHUNK).saturating_add(BESIDE_CHUNK),
+        _ => UPLOAD_BUFFER,
+    };
+    let mut builder = Registry::builder(driver)
+        .read_only(storage.read_only)
+        .delete(storage.delete)
+        .redirect(storage.redirect)
+        .relative_urls(http.relative_urls)
+        .buffers(limits.buffers.as_u64())
+        .upload_buffer(upload_buffer)
+        .idle(limits.upload_idle)
+        .verify_index(config.verify_index)
+        .catalog_limit(config.catalog_limit.get())
+        .tags_limit(config.tags_limit.get());
+    if let Some(host) = &http.host {
+        builder = builder.host(host.clone());
+    }
+    if let Some(secret) = &http.secret {
+        builder = builder.secret(secret.expose());
+    }
+    let controller: Option<Arc<dyn AccessController>> = match &config.auth {
+        None => None,
+        Some(Auth::Htpasswd(htpasswd)) => Some(Arc::new(Htpasswd::open(&htpasswd.path, &htpasswd.realm)?)),
+        Some(Auth::Token(token)) => Some(Arc::new(TokenAuth::open(&TokenSettings {
+            realm: token.realm.clone(),
+            service: token.service.clone(),
+            issuer: token.issuer.clone(),
+            rootcertbundle: token.rootcertbundle.clone(),
+            jwks: token.jwks.clone(),
+            autoredirect: token.autoredirect,
+            autoredirectpath: token.autoredirectpath.clone(),
+            signingalgorithms: token.signingalgorithms.clone(),
+        })?)),
+    };
+    if let Some(controller) = controller {
+        builder = builder.access(controller);
+    }
+    Ok(builder.build())
+}
+
+/// Returns the driver's parameter `chunksize`, in bytes.
+fn chunk_size(config: &ServeConfig) -> Option<u64> {
+    let value = config.config.storage.get(&config.storage.driver)?.get("chunksize")?;
+    value.as_u64().or_else(|| value.as_str()?.parse().ok())
+}
+
+/// Returns the routes of the registry below the prefix, with the headers that the configuration adds.
+fn routes(http: &Http, registry: &Registry) -> Result<Router> {
+    let mut router = registry.router().route("/", get(async || ([(CACHE_CONTROL, "no-cache")], "")));
+    let prefix = http.prefix.trim_end_matches('/').to_owned();
+    if !prefix.is_empty() {
+        let outside = PathPrefix(prefix.clone());
+        router = router.layer(axum::middleware::map_request(move |mut request: Request| {
+            request.extensions_mut().insert(outside.clone());
+            std::future::ready(request)
+        }));
+        router = Router::new().nest(&prefix, router);
+    }
+    let mut headers = Vec::new();
+    for (name, values) in &http.headers {
+        for value in values {
+            let pair = HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value).ok());
+            headers.push(pair.with_context(|| format!("`http: headers: {name}` is no header; correct it"))?);
+        }
+    }
+    if headers.is_empty() {
+        return Ok(router);
+    }
+    let headers = Arc::new(headers);
+    Ok(router.layer(axum::middleware::map_response(move |mut response: Response| {
+        for (name, value) in &*headers {
+            response.headers_mut().append(name.clone(), value.clone());
+        }
+        std::future::ready(response)
+    })))
+}
+
+/// Tells the registry who asks, and whether the connection is encrypted.
+async fn introduce(mut request: Request) -> Request {
+    if let Some(Peer { address, tls }) = request.extensions().get::<Peer>().cloned() {
+        if let Some(address) = address {
+            request.extensions_mut().insert(ClientAddress(address.ip()));
+        }
+        if tls {
+            request.extensions_mut().insert(Encrypted);
+        }
+    }
+    request
+}
+
+/// Deletes stale uploads, again and again.
+async fn purge(registry: Registry, purging: UploadPurging) {
+    let UploadPurging { age, interval, dry_run } = purging;
+    // Several processes that start at once do not all list the store at once.
+    let spread = u64::from(std::process::id()) % 60;
+    tokio::time::sleep(Duration::from_secs(60 + spread)).await;
+    loop {
+        let before = SystemTime::now().checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH);
+        match registry.purge_uploads(before, dry_run).await {
+            Ok(purged) => {
+                tracing::info!(uploads = purged.uploads, failed = purged.failed, dry_run, "stale uploads were removed");
+            }
+            Err(error) => tracing::error!(%error, "stale uploads could not be looked for"),
+        }
+        tokio::time::sleep(interval).await;
+    }
+}
+
+fn health_settings(config: &ServeConfig) -> HealthSettings {
+    match &config.health {
+        None => HealthSettings { enabled: false, ..HealthSettings::default() },
+        Some(health) => {
+            HealthSettings { interval: health.interval, threshold: health.threshold.get(), ..HealthSettings::default() }
+        }
+    }
+}
+
+fn tls_settings(tls: &Tls) -> TlsSettings {
+    let minimum = match tls.minimum {
+        MinimumTls::Tls12 => MinimumVersion::Tls12,
+        MinimumTls::Tls13 => MinimumVersion::Tls13,
+    };
+    let (client_authorities, client_certificate) = match &tls.clients {
+        None => (Vec::new(), ClientCertificate::default()),
+        Some(clients) => {
+            let certificate = match clients.auth {
+                ClientAuth::Optional => ClientCertificate::Optional,
+                ClientAuth::Required => ClientCertificate::Required,
+            };
+            (clients.authorities.clone(), certificate)
+        }
+    };
+    TlsSettings {
+        certificate: tls.certificate.clone(),
+        key: tls.key.clone(),
+        minimum,
+        cipher_suites: Vec::new(),
+        client_authorities,
+        client_certificate,
+    }
+}
+
+fn address(listen: &Listen) -> Address {
+    match listen {
+        Listen::Tcp(address) => tcp(address),
+        Listen::Unix(path) => Address::Unix(path.clone()),
+    }
+}
+
+fn tcp(TcpAddress { host, port }: &TcpAddress) -> Address {
+    let host = host.as_deref().unwrap_or("");
+    Address::Tcp(if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") })
+}

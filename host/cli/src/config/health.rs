@@ -1,0 +1,45 @@
+//! The section `health:`: when the store counts as out of order.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use anyhow::Result;
+use serde::Deserialize;
+use wharf::base::GoDuration;
+
+use super::document::Document;
+
+/// How the store is asked whether it is there: `health: storagedriver`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StorageHealth {
+    /// How long it is from one time to the next; not zero. 10 s by default.
+    pub(crate) interval: Duration,
+    /// How many times in a row it must have failed. By default once is enough, as in Distribution.
+    pub(crate) threshold: NonZeroU32,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Section {
+    storagedriver: StorageDriver,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct StorageDriver {
+    enabled: bool,
+    interval: GoDuration,
+    threshold: u32,
+}
+
+impl StorageHealth {
+    /// Returns none if the store is not asked.
+    pub(super) fn from_document(document: &Document) -> Result<Option<Self>> {
+        let StorageDriver { enabled, interval, threshold } = document.parse::<Section>("health")?.storagedriver;
+        Ok(enabled.then(|| StorageHealth {
+            // Zero is Distribution's way to say the default.
+            interval: if interval.0.is_zero() { Duration::from_secs(10) } else { interval.0 },
+            threshold: NonZeroU32::new(threshold).unwrap_or(NonZeroU32::MIN),
+        }))
+    }
+}

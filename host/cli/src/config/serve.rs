@@ -1,0 +1,166 @@
+//! The whole configuration of `wharf serve`.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use anyhow::Result;
+use bytesize::ByteSize;
+use serde::Deserialize;
+
+use super::document::Document;
+use super::unsupported::{self, Notice};
+use super::{Auth, Config, Http, Log, Storage, StorageHealth};
+
+/// The configuration of a registry. `Debug` shows no secrets.
+#[derive(Clone, Debug)]
+pub(crate) struct ServeConfig {
+    /// What drivers need.
+    pub(crate) config: Config,
+    /// What the registry does with its store.
+    pub(crate) storage: Storage,
+    /// What is logged, and how.
+    pub(crate) log: Log,
+    /// Who is let in; none if everybody is.
+    pub(crate) auth: Option<Auth>,
+    /// Where and how it is reached.
+    pub(crate) http: Http,
+    /// How the store is asked whether it is there; none if it is not.
+    pub(crate) health: Option<StorageHealth>,
+    /// How many entries a page of the catalog has at most; 1,000 by default.
+    pub(crate) catalog_limit: NonZeroUsize,
+    /// How many entries a page of tags has at most; 1,000 by default.
+    pub(crate) tags_limit: NonZeroUsize,
+    /// Whether an index is refused of which a manifest is missing: `validation: manifests: indexes: platforms`. On by
+    /// default.
+    pub(crate) verify_index: bool,
+    /// What requests may use up.
+    pub(crate) limits: Limits,
+}
+
+/// What requests may use up: the section `limits:`, which is our own.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Limits {
+    /// What all uploads together hold in memory. 256 MiB by default.
+    pub(crate) buffers: ByteSize,
+    /// How long a client may send nothing of an upload. 60 s by default.
+    #[serde(with = "humantime_serde")]
+    pub(crate) upload_idle: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { buffers: ByteSize::mib(256), upload_idle: Duration::from_secs(60) }
+    }
+}
+
+/// How many entries a page has if nothing says so, as in Distribution.
+const PAGE: NonZeroUsize = NonZeroUsize::new(1000).expect("1000 is not 0");
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Catalog {
+    maxentries: i64,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Tags {
+    maxtags: i64,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Validation {
+    enabled: bool,
+    disabled: bool,
+    manifests: Manifests,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Manifests {
+    urls: Urls,
+    indexes: Indexes,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Urls {
+    allow: Vec<String>,
+    deny: Vec<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Indexes {
+    platforms: Option<String>,
+}
+
+impl ServeConfig {
+    pub(super) fn from_document(document: &Document) -> Result<(Self, Vec<Notice>)> {
+        let mut notices = unsupported::collect(document)?;
+        let config = Config::from_document(document)?;
+        let tags_limit = document.parse::<Tags>("tags")?.maxtags;
+        if tags_limit < 0 {
+            return Err(document.fault("tags.maxtags", "is negative; write how many tags a page may have"));
+        }
+        let serve = ServeConfig {
+            storage: Storage::from_document(document, &config)?,
+            log: Log::from_document(document)?,
+            auth: Auth::from_document(document)?,
+            http: Http::from_document(document, &mut notices)?,
+            health: StorageHealth::from_document(document)?,
+            catalog_limit: page(document.parse::<Catalog>("catalog")?.maxentries),
+            tags_limit: page(tags_limit),
+            verify_index: verify_index(document, &mut notices)?,
+            limits: Limits::from_document(document)?,
+            config,
+        };
+        Ok((serve, notices))
+    }
+}
+
+impl Limits {
+    fn from_document(document: &Document) -> Result<Self> {
+        let limits: Limits = document.parse("limits")?;
+        if limits.buffers.as_u64() == 0 {
+            return Err(document.fault("limits.buffers", "is zero: no upload could begin; write a size such as 256MiB"));
+        }
+        if limits.upload_idle.is_zero() {
+            return Err(document.fault("limits.upload_idle", "is zero: no upload could end; write a time such as 60s"));
+        }
+        Ok(limits)
+    }
+}
+
+/// How many entries a page has; what is not positive is the default, as in Distribution.
+fn page(entries: i64) -> NonZeroUsize {
+    usize::try_from(entries).ok().and_then(NonZeroUsize::new).unwrap_or(PAGE)
+}
+
+/// Reads `validation:`, of which one thing remains.
+fn verify_index(document: &Document, notices: &mut Vec<Notice>) -> Result<bool> {
+    let Validation { enabled, disabled, manifests } = document.parse("validation")?;
+    if disabled && !enabled {
+        return Ok(false);
+    }
+    for (key, patterns) in [("allow", &manifests.urls.allow), ("deny", &manifests.urls.deny)] {
+        if !patterns.is_empty() {
+            let what = "Wharf does not look at the addresses in manifests, and would let those pass that this keeps out; \
+                        remove it, or set `validation.disabled` if nothing has to be kept out";
+            return Err(document.fault(&format!("validation.manifests.urls.{key}"), what));
+        }
+    }
+    let key = "validation.manifests.indexes.platforms";
+    match manifests.indexes.platforms.map(|platforms| platforms.to_ascii_lowercase()).as_deref() {
+        None | Some("all") => Ok(true),
+        Some("none") => Ok(false),
+        Some("list") => {
+            let what = "Wharf checks all manifests of an index or none: an index is taken as it is";
+            notices.push(Notice::missing(key, what));
+            Ok(false)
+        }
+        Some(_) => Err(document.fault(key, "expected one of `all`, `none`, `list`")),
+    }
+}
