@@ -27,6 +27,7 @@ pub(crate) fn run(long: bool) -> Result<()> {
     stages.run("suite's teeth", tests, &mut workspace(&["--test", "teeth"]));
     stages.run("runtime", tests, &mut workspace(&["--test", "runtime"]));
     stages.run("http", tests, &mut workspace(&["--test", "http"]));
+    stages.run("registry", tests, &mut workspace(&["--test", "registry"]));
     stages.run("corpora", tests, &mut workspace(&["--test", "corpora"]));
     stages.run("hostile", tests, &mut with_long(workspace(&["--test", "hostile"]), long));
     stages.run("durable", tests, &mut workspace(&["--test", "durable"]));
@@ -77,8 +78,9 @@ fn workspace(arguments: &[&str]) -> Command {
     cargo
 }
 
-/// The features of the suite's package, which its tests on files, components and cloud stores need.
-pub(crate) const FEATURES: &str = "wharf-conformance/filesystem,wharf-conformance/s3,wharf-conformance/wasm";
+/// The features of the suite's package, which its tests on files, components, cloud stores and the registry need.
+pub(crate) const FEATURES: &str =
+    "wharf-conformance/filesystem,wharf-conformance/registry,wharf-conformance/s3,wharf-conformance/wasm";
 
 /// Returns the names of the program's tests: each is a file, so that none can be forgotten here.
 fn program_tests() -> Result<Vec<String>> {
