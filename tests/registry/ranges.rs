@@ -80,6 +80,8 @@ fn read(range: &str, size: u64) -> Answer {
     }
     match (specified, &parts[..]) {
         (0, _) => Answer::Malformed,
+        // Nobody has to know several ranges at once, and who does not answers with the whole.
+        (_, []) if set.contains(',') => Answer::Malformed,
         (_, []) => Answer::Unsatisfiable,
         (1, &[(first, last)]) => Answer::Part(first, last),
         _ => Answer::Several(parts),

@@ -6,24 +6,39 @@
 //! is a failure.
 //!
 //! The feature `cloud` adds what the tests of drivers of cloud stores need: `proxy`, which breaks a driver's requests to
-//! its server, and `servers`, which finds the servers.
+//! its server, and `servers`, which finds the servers; and what the tests of registries need: registries as processes
+//! (`serve`) on stores of their own (`stores`), a client (`registry_client`) and images (`images`).
 //!
 //! [`faulty`] is a right driver that fails now and then, on which what tries again is tested. [`wrong`] holds drivers that break one promise each, by which the suite itself is tested.
 
 pub mod cases;
 pub mod components;
+#[cfg(feature = "cloud")]
+pub mod content;
 mod context;
 pub mod expected;
 pub mod faulty;
 #[cfg(feature = "cloud")]
+pub mod http1;
+#[cfg(feature = "cloud")]
+pub mod images;
+#[cfg(feature = "cloud")]
 pub mod presign;
+#[cfg(feature = "cloud")]
+pub mod process;
 pub mod project;
 #[cfg(feature = "cloud")]
 pub mod proxy;
+#[cfg(feature = "cloud")]
+pub mod registry_client;
 mod report;
 mod run;
 #[cfg(feature = "cloud")]
+pub mod serve;
+#[cfg(feature = "cloud")]
 pub mod servers;
+#[cfg(feature = "cloud")]
+pub mod stores;
 mod subject;
 pub mod wrong;
 

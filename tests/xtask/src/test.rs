@@ -33,6 +33,7 @@ pub(crate) fn run(long: bool) -> Result<()> {
     stages.run("durable", tests, &mut workspace(&["--test", "durable"]));
     stages.run("crash", tests, &mut workspace(&["--test", "crash"]));
     stages.run("memory", Purpose::Work, &mut with_long(workspace(&["--test", "memory"]), long));
+    stages.run("registry, sessions", tests, &mut with_long(workspace(&["--test", "registry-sessions"]), long));
     with_servers(&mut stages, long);
     let mut program = workspace(&[]);
     for name in program_tests()? {
@@ -68,6 +69,11 @@ fn with_servers(stages: &mut Stages, long: bool) {
     stages.run("s3", Purpose::Tests, &mut environment(tests));
     stages.run("s3, load", Purpose::Work, &mut environment(workspace(&["--test", "s3-load"])));
     stages.run("interoperability", Purpose::Tests, &mut environment(workspace(&["--test", "interop"])));
+    // The program was built with the tests.
+    for (stage, test) in [("registry, clients", "registry-clients"), ("registry, interoperability", "registry-interop")]
+    {
+        stages.run(stage, Purpose::Tests, &mut environment(workspace(&["--test", test])));
+    }
 }
 
 /// `cargo test` on the whole workspace. Always on the whole of it, and with the same features: a package alone has
