@@ -35,16 +35,16 @@ use wharf::middleware::MiddlewareConfig;
 
 use document::Document;
 
-pub(crate) use auth::{Auth, Htpasswd, Token};
+pub(crate) use auth::Auth;
 pub(crate) use environment::Environment;
 pub(crate) use given::Given;
 pub(crate) use health::StorageHealth;
-pub(crate) use http::{Debugging, Http};
+pub(crate) use http::Http;
 pub(crate) use listen::{Listen, TcpAddress};
 pub(crate) use log::{Formatter, Level, Log};
-pub(crate) use serve::{Limits, ServeConfig};
+pub(crate) use serve::ServeConfig;
 pub(crate) use storage::{Storage, UploadPurging};
-pub(crate) use tls::{ClientAuth, ClientCertificates, MinimumTls, Tls};
+pub(crate) use tls::{ClientAuth, MinimumTls, Tls};
 pub(crate) use unsupported::{Notice, Weight};
 
 /// The parts of a configuration that drivers need. `Debug` shows no parameters.

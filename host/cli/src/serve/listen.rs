@@ -54,7 +54,7 @@ pub(crate) struct Listener {
 #[derive(Debug)]
 enum Listening {
     Tcp(TcpListener),
-    Unix(UnixListener, SocketFile),
+    Unix(UnixListener, #[allow(dead_code, reason = "removes the file when it is dropped")] SocketFile),
 }
 
 /// The probes by which a client is found out that vanished without a word: as Go's servers.
