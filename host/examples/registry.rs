@@ -35,19 +35,19 @@ impl AccessController for PushToken {
     }
 }
 
+/// Opens a driver by name, native here, and puts the registry beside one's own routes.
+pub(crate) async fn app(driver: &str, parameters: Parameters) -> Result<Router, Box<dyn Error>> {
+    let driver = Factory::native().create(driver, parameters).await?;
+    let registry = Registry::builder(driver).delete(true).access(Arc::new(PushToken)).build();
+    Ok(Router::new().route("/", routing::get(async || "my registry\n")).merge(registry.router()))
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let address = arguments.next().unwrap_or("127.0.0.1:5000".to_owned());
-    let driver = arguments.next().unwrap_or("inmemory".to_owned());
-    let parameters: Parameters = serde_json::from_str(&arguments.next().unwrap_or("{}".to_owned()))?;
-
-    let driver = Factory::native().create(&driver, parameters).await?;
-    let registry = Registry::builder(driver).delete(true).access(Arc::new(PushToken)).build();
-    let app = Router::new().route("/", routing::get(async || "my registry\n")).merge(registry.router());
-
-    let listener = tokio::net::TcpListener::bind(address).await?;
-    println!("http://{}", listener.local_addr()?);
-    axum::serve(listener, app).await?;
+    let mut argument = |otherwise: &str| arguments.next().unwrap_or(otherwise.to_owned());
+    let listener = tokio::net::TcpListener::bind(argument("127.0.0.1:5000")).await?;
+    let (driver, parameters) = (argument("inmemory"), argument("{}"));
+    axum::serve(listener, app(&driver, serde_json::from_str(&parameters)?).await?).await?;
     Ok(())
 }

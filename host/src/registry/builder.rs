@@ -1,5 +1,6 @@
 //! Putting a registry together.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,13 +22,23 @@ pub struct RegistryBuilder {
     pub(super) redirect: bool,
     pub(super) relative_urls: bool,
     pub(super) host: Option<String>,
-    pub(super) secret: Option<Vec<u8>>,
+    pub(super) secret: Option<SigningKey>,
     pub(super) buffers: u64,
     pub(super) upload_buffer: u64,
     pub(super) idle: Duration,
     pub(super) verify_index: bool,
     pub(super) catalog_limit: usize,
     pub(super) tags_limit: usize,
+}
+
+/// What addresses of uploads are signed with. Does not print.
+#[derive(Clone)]
+pub(super) struct SigningKey(pub(super) Vec<u8>);
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[secret]")
+    }
 }
 
 impl RegistryBuilder {
@@ -91,7 +102,7 @@ impl RegistryBuilder {
     /// Signs the addresses of uploads with this: Distribution's `http: secret`, which must be the same where
     /// Distribution continues Wharf's uploads. Other Wharfs continue them whatever it is. By default random.
     pub fn secret(mut self, secret: impl Into<Vec<u8>>) -> Self {
-        self.secret = Some(secret.into());
+        self.secret = Some(SigningKey(secret.into()));
         self
     }
 

@@ -27,6 +27,7 @@ pub(crate) fn run(long: bool) -> Result<()> {
     stages.run("suite's teeth", tests, &mut workspace(&["--test", "teeth"]));
     stages.run("runtime", tests, &mut workspace(&["--test", "runtime"]));
     stages.run("http", tests, &mut workspace(&["--test", "http"]));
+    stages.run("embedding", tests, &mut workspace(&["--test", "embedding"]));
     stages.run("registry", tests, &mut workspace(&["--test", "registry"]));
     stages.run("corpora", tests, &mut workspace(&["--test", "corpora"]));
     stages.run("hostile", tests, &mut with_long(workspace(&["--test", "hostile"]), long));

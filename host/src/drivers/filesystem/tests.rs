@@ -120,15 +120,21 @@ async fn an_upload_whose_directory_was_deleted_is_not_acknowledged() {
 }
 
 #[tokio::test]
-async fn of_two_that_continue_one_upload_the_damage_is_told() {
-    let (driver, _directory) = driver().await;
+async fn an_upload_is_continued_by_one_writer_at_a_time_and_moved_by_nobody_meanwhile() {
+    let (driver, directory) = driver().await;
+    // As another process would open it.
+    let config = FilesystemConfig { root_directory: directory.path().join("root"), ..FilesystemConfig::default() };
+    let other = Filesystem::open(config).await.unwrap();
     put(&driver, "/file").await;
     let mut one = driver.writer(&path("/file"), WriteMode::Append).await.unwrap();
-    let mut two = driver.writer(&path("/file"), WriteMode::Append).await.unwrap();
+    let Err(two) = other.writer(&path("/file"), WriteMode::Append).await else { panic!("two writers continue it") };
+    assert_eq!(two.kind(), &ErrorKind::Conflict);
+    let moved = other.move_file(&path("/file"), &path("/moved")).await.unwrap_err();
+    assert_eq!(moved.kind(), &ErrorKind::Conflict);
     one.write(Bytes::from_static(b"one")).await.unwrap();
-    two.write(Bytes::from_static(b"and two")).await.unwrap();
-    two.close().await.unwrap();
-    assert_eq!(one.commit().await.unwrap_err().kind(), &ErrorKind::Conflict);
+    let size = one.commit().await.unwrap();
+    other.move_file(&path("/file"), &path("/moved")).await.unwrap();
+    assert_eq!(other.stat(&path("/moved")).await.unwrap().size, size);
 }
 
 #[tokio::test]
