@@ -8,6 +8,7 @@ use std::fs::File;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
@@ -27,6 +28,13 @@ const STEP: usize = 256 * 1024;
 /// The bytes of one step for a caller that waits for the disk: handing steps to the blocking threads and back shows then.
 const LARGE_STEP: usize = 1024 * 1024;
 
+/// With more streams than this open in the process none takes large steps: they wait for one another, and would hold
+/// several MiB each for nothing.
+const MANY: usize = 16;
+
+/// How many streams are open.
+static OPEN: AtomicUsize = AtomicUsize::new(0);
+
 /// Returns `length` bytes of `file` from `offset` on, in steps of 256 KiB, or of 1 MiB for a caller that waits for them.
 ///
 /// The file's own position is neither used nor moved, so that one file can be read by many. Must be polled within a
@@ -39,6 +47,7 @@ pub(crate) fn read_file(file: Arc<File>, offset: u64, length: u64) -> ByteStream
     if length == 0 {
         return stream::empty().boxed();
     }
+    OPEN.fetch_add(1, Ordering::Relaxed);
     FileStream { file, offset, length, delivered: 0, waited: false, step: None, spare: Arc::default() }.boxed()
 }
 
@@ -59,7 +68,8 @@ struct FileStream {
 impl FileStream {
     /// Begins to read the step that begins at `done` bytes; none if that is the end.
     fn begin_step(&self, done: u64) -> Option<(usize, JoinHandle<io::Result<Vec<u8>>>)> {
-        let size = if self.waited { LARGE_STEP } else { STEP };
+        let is_alone = OPEN.load(Ordering::Relaxed) <= MANY;
+        let size = if self.waited && is_alone { LARGE_STEP } else { STEP };
         let count = usize::try_from(self.length - done).unwrap_or(size).min(size);
         if count == 0 {
             return None;
@@ -74,6 +84,12 @@ impl FileStream {
     fn fail(&mut self, error: Error) -> Poll<Option<Result<Bytes>>> {
         self.length = self.delivered;
         Poll::Ready(Some(Err(error)))
+    }
+}
+
+impl Drop for FileStream {
+    fn drop(&mut self) {
+        OPEN.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -6,7 +6,11 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::auth::{Htpasswd, Token};
+use super::http::Debugging;
 use super::schema::{CONFIGURATION, Fate, Key, Shape};
+use super::serve::Limits;
+use super::tls::ClientCertificates;
 use super::*;
 
 /// Reads a configuration as `wharf serve` does.

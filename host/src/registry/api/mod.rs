@@ -6,6 +6,7 @@ pub(super) mod incoming;
 mod lists;
 mod manifests;
 mod query;
+mod refused;
 mod route;
 mod uploads;
 
@@ -18,6 +19,7 @@ use super::auth::{AccessRequest, User};
 use super::error::{Code, Failure, Result};
 use super::{Digest, Handled, Registry};
 use query::Query;
+use refused::Lent;
 use route::Route;
 
 const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
@@ -34,6 +36,7 @@ pub struct ClientAddress(pub std::net::IpAddr);
 pub(super) async fn answer(registry: &Registry, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
     let mut handled = Handled::default();
+    let (lent, body) = Lent::lend(body, &parts.headers);
     let mut response = match answer_route(registry, &parts, body, &mut handled).await {
         Ok(response) => response,
         Err(failure) => {
@@ -42,6 +45,9 @@ pub(super) async fn answer(registry: &Registry, request: Request<Body>) -> Respo
                 tracing::error!(method = %parts.method, path = parts.uri.path(), status = failure.status().as_u16(), "{told}");
             }
             handled.error = Some(told);
+            if let Some(lent) = lent {
+                lent.drain().await;
+            }
             let mut response = failure.into_response();
             if parts.method == Method::HEAD {
                 *response.body_mut() = Body::empty();
