@@ -19,7 +19,10 @@ impl Wanted {
         if !unit.trim().eq_ignore_ascii_case("bytes") {
             return None;
         }
-        let (first, last) = set.trim().split_once('-')?;
+        // A list may have empty elements (RFC 9110, 5.6.1).
+        let mut ranges = set.split(',').map(str::trim).filter(|range| !range.is_empty());
+        let range = ranges.next().filter(|_| ranges.next().is_none())?;
+        let (first, last) = range.split_once('-')?;
         let (first, last) = (first.trim_end(), last.trim_start());
         if first.is_empty() {
             return number(last).map(Wanted::Last);
@@ -97,6 +100,7 @@ mod tests {
         assert_eq!(of("bytes=-10", 100), Some(Some((90, 99))));
         assert_eq!(of("bytes=-1000", 100), Some(Some((0, 99))));
         assert_eq!(of("BYTES=99-1000", 100), Some(Some((99, 99))));
+        assert_eq!(of("bytes=, 0-9 ,", 100), Some(Some((0, 9))));
         for unsatisfiable in ["bytes=100-", "bytes=100-200", "bytes=-0", "bytes=99999999999999999999999-"] {
             assert_eq!(of(unsatisfiable, 100), Some(None), "{unsatisfiable}");
         }
