@@ -2,13 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use serde_json::json;
-
 use crate::bench::{Bench, Kind};
 use crate::client::{Client, with_query};
 use crate::content::{absent, content, sha256};
-use crate::image::{INDEX, Image, MANIFEST, Manifest, pull};
+use crate::image::{Image, MANIFEST, pull};
 use crate::raw::{Answer, exchange, head};
 use crate::requirement::{Outcome, Requirement, ensure, requirements, same};
 use crate::upload::{Upload, lacks, pulls, push_blob};

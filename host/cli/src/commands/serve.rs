@@ -70,7 +70,7 @@ pub(crate) async fn run(config: ServeConfig, notices: &[Notice], store: &Store) 
     let router = router.layer(axum::middleware::map_request(introduce));
 
     let shutdown = Shutdown::new();
-    let tls = config.http.tls.as_ref().map(|tls| tls::Tls::load(tls_settings(tls))).transpose()?;
+    let tls = config.http.tls.as_ref().map(|tls| tls::Tls::load(tls_settings(tls, &config.http))).transpose()?;
     let listener = Listener::bind(&address(&config.http.listen)).await?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     tracing::info!(driver = %config.storage.driver, "the registry listens on {scheme}://{}", listener.bound());
@@ -91,6 +91,7 @@ pub(crate) async fn run(config: ServeConfig, notices: &[Notice], store: &Store) 
         let server = Server {
             listener,
             tls: None,
+            cleartext_http2: false,
             router: debug.router()?,
             limits: Limits::default(),
             drain_timeout: Duration::from_secs(1),
@@ -105,6 +106,7 @@ pub(crate) async fn run(config: ServeConfig, notices: &[Notice], store: &Store) 
     let server = Server {
         listener,
         tls: tls.clone(),
+        cleartext_http2: config.http.h2c,
         router,
         limits: Limits::default(),
         drain_timeout: config.http.drain_timeout,
@@ -256,7 +258,7 @@ fn health_settings(config: &ServeConfig) -> HealthSettings {
     }
 }
 
-fn tls_settings(tls: &Tls) -> TlsSettings {
+fn tls_settings(tls: &Tls, http: &Http) -> TlsSettings {
     let minimum = match tls.minimum {
         MinimumTls::Tls12 => MinimumVersion::Tls12,
         MinimumTls::Tls13 => MinimumVersion::Tls13,
@@ -278,6 +280,7 @@ fn tls_settings(tls: &Tls) -> TlsSettings {
         cipher_suites: Vec::new(),
         client_authorities,
         client_certificate,
+        http1_only: !http.http2,
     }
 }
 

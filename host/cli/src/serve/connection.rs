@@ -56,6 +56,7 @@ pub(super) async fn serve(
     socket: Box<dyn Socket>,
     address: Option<SocketAddr>,
     tls: Option<Arc<Tls>>,
+    cleartext_http2: bool,
     router: Router,
     limits: Arc<Limits>,
     mut phase: watch::Receiver<Phase>,
@@ -63,7 +64,7 @@ pub(super) async fn serve(
     let peer = Peer { address, tls: tls.is_some() };
     // Nothing is lost with a client that has not begun a request.
     let opened = tokio::select! {
-        opened = open(socket, tls, &limits) => opened,
+        opened = open(socket, tls, cleartext_http2, &limits) => opened,
         () = Phase::Draining.reached(&mut phase) => return,
     };
     let (socket, first, is_http2) = match opened {
@@ -103,6 +104,7 @@ pub(super) async fn serve(
 async fn open(
     socket: Box<dyn Socket>,
     tls: Option<Arc<Tls>>,
+    cleartext_http2: bool,
     limits: &Limits,
 ) -> Result<(Box<dyn Socket>, Bytes, bool), String> {
     match tls {
@@ -113,6 +115,7 @@ async fn open(
             let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             Ok((Box::new(stream), Bytes::new(), is_http2))
         }
+        None if !cleartext_http2 => Ok((socket, Bytes::new(), false)),
         None => {
             let first = tokio::time::timeout(limits.header_timeout, first_bytes(socket));
             first.await.map_err(|_| "nothing was asked".to_owned())?

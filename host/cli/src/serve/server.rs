@@ -120,6 +120,8 @@ pub(crate) struct Server {
     pub(crate) listener: Listener,
     /// What makes its connections ones of TLS.
     pub(crate) tls: Option<Arc<Tls>>,
+    /// Whether HTTP/2 is understood without TLS, from clients that know that it is: `h2c`.
+    pub(crate) cleartext_http2: bool,
     /// Who answers.
     pub(crate) router: Router,
     /// What a client may cost.
@@ -135,7 +137,7 @@ impl Server {
     /// Serves until it is asked to end, and then until what is under way has ended, the time for it is over or it is asked
     /// again.
     pub(crate) async fn run(self, shutdown: &Shutdown) -> Ended {
-        let Server { listener, tls, router, limits, drain_timeout } = self;
+        let Server { listener, tls, cleartext_http2, router, limits, drain_timeout } = self;
         let limits = Arc::new(limits);
         let mut phase = shutdown.phase();
         let mut connections = JoinSet::new();
@@ -149,7 +151,9 @@ impl Server {
                     Ok((socket, address)) => {
                         pause = Pause::default();
                         let (tls, router, limits) = (tls.clone(), router.clone(), limits.clone());
-                        connections.spawn(connection::serve(socket, address, tls, router, limits, shutdown.phase()));
+                        connections.spawn(connection::serve(
+                            socket, address, tls, cleartext_http2, router, limits, shutdown.phase(),
+                        ));
                     }
                     Err(error) if is_of_client(&error) => {}
                     Err(error) => {

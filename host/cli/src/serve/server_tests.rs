@@ -96,7 +96,7 @@ async fn start_with(limits: Limits, drain_timeout: Duration, tls: Option<Arc<Tls
     let uploads = Arc::new(Mutex::default());
     let router = routes(Arc::clone(&uploads));
     let shutdown = Shutdown::new();
-    let server = Server { listener, tls, router, limits, drain_timeout };
+    let server = Server { listener, tls, cleartext_http2: true, router, limits, drain_timeout };
     let asked = shutdown.clone();
     let task = tokio::spawn(async move { server.run(&asked).await });
     Served { address, shutdown, task, uploads }
@@ -362,10 +362,22 @@ async fn a_unix_socket_serves_too() {
     let path = directory.path().join("socket");
     let listener = Listener::bind(&Address::Unix(path.clone())).await.unwrap();
     let router = routes(Arc::default());
-    let server = Server { listener, tls: None, router, limits: Limits::default(), drain_timeout: Duration::ZERO };
+    let server = Server {
+        listener,
+        tls: None,
+        cleartext_http2: false,
+        router,
+        limits: Limits::default(),
+        drain_timeout: Duration::ZERO,
+    };
     let shutdown = Shutdown::new();
     let asked = shutdown.clone();
     let task = tokio::spawn(async move { server.run(&asked).await });
+    let mut unknown = tokio::net::UnixStream::connect(&path).await.unwrap();
+    unknown.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    soon(unknown.read_to_string(&mut answer)).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 "), "HTTP/2 was not asked for: {answer:?}");
     let mut client = tokio::net::UnixStream::connect(&path).await.unwrap();
     client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
     let mut answer = String::new();

@@ -50,6 +50,8 @@ pub(crate) struct TlsSettings {
     pub(crate) client_authorities: Vec<PathBuf>,
     /// Whether every client must.
     pub(crate) client_certificate: ClientCertificate,
+    /// Whether HTTP/2 is not offered.
+    pub(crate) http1_only: bool,
 }
 
 impl TlsSettings {
@@ -169,7 +171,8 @@ fn configure(settings: &TlsSettings) -> Result<Arc<ServerConfig>> {
     let mut config = builder
         .with_single_cert(certificates(&settings.certificate)?, key)
         .with_context(|| format!("{} and {} do not fit", settings.certificate.display(), settings.key.display()))?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols =
+        if settings.http1_only { vec![b"http/1.1".to_vec()] } else { vec![b"h2".to_vec(), b"http/1.1".to_vec()] };
     // Clients that come back need no new handshake, and the server remembers none of them.
     config.ticketer = rustls::crypto::ring::Ticketer::new().context("the system has no randomness")?;
     Ok(Arc::new(config))

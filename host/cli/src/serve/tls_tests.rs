@@ -153,6 +153,15 @@ async fn both_versions_of_tls_and_of_http_are_offered() {
 }
 
 #[tokio::test]
+async fn http_2_is_not_offered_where_it_is_disabled() {
+    let files = Files::new();
+    let tls = Tls::load(TlsSettings { http1_only: true, ..files.settings() }).unwrap();
+    let both = Client { protocols: vec![b"h2".to_vec(), b"http/1.1".to_vec()], ..Client::default() };
+    let stream = both.echo(&tls, &files.authority).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(b"http/1.1".as_slice()));
+}
+
+#[tokio::test]
 async fn an_older_version_than_the_minimum_is_refused() {
     let files = Files::new();
     let tls = Tls::load(TlsSettings { minimum: MinimumVersion::Tls13, ..files.settings() }).unwrap();
