@@ -1,7 +1,5 @@
 //! What no honest client sends: never a 5xx, never a hang, never anything beside the store.
 
-use std::time::{Duration, Instant};
-
 use crate::bench::{Bench, Kind};
 use crate::client::{Client, with_query};
 use crate::content::{absent, content, sha256};

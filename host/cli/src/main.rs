@@ -8,6 +8,7 @@ mod config;
 mod grant;
 mod interrupt;
 mod location;
+mod logging;
 mod open;
 mod output;
 mod pattern;
@@ -15,17 +16,15 @@ mod serve;
 mod transfer;
 mod tree;
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
 use commands::{bench, conformance, cp, demo, drivers, files, inspect, serve as registry, uploads, whoami};
-use config::{Config, Environment, Formatter, Given, Level, Log, Notice, ServeConfig};
+use config::{Config, Environment, Given, Notice, ServeConfig};
 use grant::Grant;
 use open::{Settings, Store};
 
@@ -129,8 +128,8 @@ fn main() -> ExitCode {
         _ => None,
     };
     match &serve {
-        Some((config, _)) => log_as(&config.log, cli.verbose),
-        None => log_to(["warn", "info", "debug", "trace"][usize::from(cli.verbose.min(3))], Formatter::Text),
+        Some((config, _)) => logging::log_as(&config.log, cli.verbose),
+        None => logging::log_to_people(cli.verbose),
     }
     raise_open_files();
     let runtime = match tokio::runtime::Runtime::new() {
@@ -158,32 +157,6 @@ fn raise_open_files() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
         tracing::debug!(%error, "the limit of open files stays as it is");
-    }
-}
-
-/// Logs as a registry's configuration says; `-v` says more.
-fn log_as(log: &Log, verbose: u8) {
-    let levels = ["error", "warn", "info", "debug", "trace"];
-    let level = match log.level {
-        Level::Error => 0,
-        Level::Warn => 1,
-        Level::Info => 2,
-        Level::Debug => 3,
-    };
-    log_to(levels[(level + usize::from(verbose)).min(4)], log.formatter);
-    if !log.fields.is_empty() {
-        tracing::warn!("`log.fields` is set, and Wharf adds no fields to its log");
-    }
-}
-
-/// Logs on standard error what is of a level, or what RUST_LOG says.
-fn log_to(level: &str, formatter: Formatter) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let ansi = std::io::stderr().is_terminal();
-    let subscriber = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(ansi).with_env_filter(filter);
-    match formatter {
-        Formatter::Text => subscriber.init(),
-        Formatter::Json | Formatter::Logstash => subscriber.json().flatten_event(true).init(),
     }
 }
 

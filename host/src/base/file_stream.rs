@@ -28,6 +28,10 @@ const STEP: usize = 256 * 1024;
 /// The bytes of one step for a caller that waits for the disk: handing steps to the blocking threads and back shows then.
 const LARGE_STEP: usize = 1024 * 1024;
 
+/// The most that is read when a file is opened: handing it to the blocking threads once more would cost more than to read
+/// it.
+const SMALL: u64 = 64 * 1024;
+
 /// With more streams than this open in the process none takes large steps: they wait for one another, and would hold
 /// several MiB each for nothing.
 const MANY: usize = 16;
@@ -49,6 +53,20 @@ pub(crate) fn read_file(file: Arc<File>, offset: u64, length: u64) -> ByteStream
     }
     OPEN.fetch_add(1, Ordering::Relaxed);
     FileStream { file, offset, length, delivered: 0, waited: false, step: None, spare: Arc::default() }.boxed()
+}
+
+/// Does the same where it may block, and reads what is small at once.
+pub(crate) fn begin_file(file: Arc<File>, offset: u64, length: u64) -> ByteStream {
+    let count = match usize::try_from(length) {
+        Ok(count) if (1..=SMALL).contains(&length) => count,
+        _ => return read_file(file, offset, length),
+    };
+    let read = match read_step(&file, Vec::with_capacity(count), offset, count) {
+        Ok(bytes) if bytes.len() < count => Err(cut(bytes.len() as u64, length)),
+        Ok(bytes) => Ok(Bytes::from(bytes)),
+        Err(error) => Err(unreadable(error)),
+    };
+    stream::iter([read]).boxed()
 }
 
 struct FileStream {
@@ -113,12 +131,8 @@ impl Stream for FileStream {
             Err(error) => return this.fail(unreadable(error)),
         };
         if bytes.len() < count {
-            let message = format!(
-                "the file ended after {} of {} bytes: somebody cut it while it was read",
-                this.delivered + bytes.len() as u64,
-                this.length
-            );
-            return this.fail(Error::new(ErrorKind::Unavailable, message));
+            let error = cut(this.delivered + bytes.len() as u64, this.length);
+            return this.fail(error);
         }
         this.delivered += bytes.len() as u64;
         this.step = this.begin_step(this.delivered);
@@ -145,6 +159,11 @@ fn read_step(file: &File, mut bytes: Vec<u8>, offset: u64, count: usize) -> io::
     // The memory may have room for more than was asked for.
     bytes.truncate(count);
     Ok(bytes)
+}
+
+fn cut(after: u64, length: u64) -> Error {
+    let message = format!("the file ended after {after} of {length} bytes: somebody cut it while it was read");
+    Error::new(ErrorKind::Unavailable, message)
 }
 
 fn unreadable(error: io::Error) -> Error {
@@ -212,6 +231,8 @@ mod tests {
     async fn read(file: &Arc<File>, offset: u64, length: u64) -> Result<Vec<u8>> {
         let chunks: Vec<Bytes> = read_file(Arc::clone(file), offset, length).try_collect().await?;
         assert!(chunks.iter().all(|chunk| !chunk.is_empty() && chunk.len() <= LARGE_STEP));
+        let begun: Vec<Bytes> = begin_file(Arc::clone(file), offset, length).try_collect().await?;
+        assert!(begun.concat() == chunks.concat(), "read at once, it is something else");
         Ok(chunks.concat())
     }
 
@@ -229,17 +250,20 @@ mod tests {
     async fn a_file_that_ends_early_ends_the_stream_with_an_error() {
         let (file, bytes) = file(2 * STEP);
         for (offset, length) in [(0, 2 * STEP + 1), (2 * STEP, 1), (STEP - 1, 2 * STEP)] {
-            let mut stream = read_file(Arc::clone(&file), offset as u64, length as u64);
-            let mut got = Vec::new();
-            let error = loop {
-                match stream.next().await.expect("the stream ended cleanly") {
-                    Ok(chunk) => got.extend_from_slice(&chunk),
-                    Err(error) => break error,
-                }
-            };
-            assert_eq!(error.kind(), &ErrorKind::Unavailable);
-            assert!(bytes[offset..].starts_with(&got));
-            assert!(stream.next().await.is_none());
+            let (offset_of, length) = (offset as u64, length as u64);
+            let begun = begin_file(Arc::clone(&file), offset_of, length);
+            for mut stream in [read_file(Arc::clone(&file), offset_of, length), begun] {
+                let mut got = Vec::new();
+                let error = loop {
+                    match stream.next().await.expect("the stream ended cleanly") {
+                        Ok(chunk) => got.extend_from_slice(&chunk),
+                        Err(error) => break error,
+                    }
+                };
+                assert_eq!(error.kind(), &ErrorKind::Unavailable);
+                assert!(bytes[offset..].starts_with(&got));
+                assert!(stream.next().await.is_none());
+            }
         }
         assert_eq!(read(&file, u64::MAX, 1).await.unwrap_err().kind(), &ErrorKind::Unavailable);
     }

@@ -148,6 +148,12 @@ impl Registry {
         self.0.store.purge(began_before, dry_run).await
     }
 
+    /// Returns how many bytes of memory the uploads under way may use now, and how many all may use at a time: see
+    /// [`RegistryBuilder::buffers`]. Others wait while the two are close.
+    pub fn upload_buffers(&self) -> (u64, u64) {
+        self.0.buffers.lent()
+    }
+
     fn settings(&self) -> &RegistryBuilder {
         &self.0.settings
     }

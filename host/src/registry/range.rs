@@ -23,7 +23,6 @@ impl Wanted {
         let mut ranges = set.split(',').map(str::trim).filter(|range| !range.is_empty());
         let range = ranges.next().filter(|_| ranges.next().is_none())?;
         let (first, last) = range.split_once('-')?;
-        let (first, last) = (first.trim_end(), last.trim_start());
         if first.is_empty() {
             return number(last).map(Wanted::Last);
         }

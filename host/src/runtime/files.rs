@@ -152,9 +152,11 @@ impl Drop for FileProducer {
 /// Reads a file to its end, wherever that is when the reading begins.
 fn read_to_end(file: Arc<std::fs::File>, offset: u64) -> ByteStream {
     let begin = async move {
-        let measured = Arc::clone(&file);
-        let size = spawn_blocking(move || measured.metadata()).await.map_err(std::io::Error::from).flatten()?.len();
-        Ok::<_, std::io::Error>(file_stream::read_file(file, offset, size.saturating_sub(offset)))
+        let begin = move || {
+            let size = file.metadata()?.len();
+            Ok(file_stream::begin_file(file, offset, size.saturating_sub(offset)))
+        };
+        spawn_blocking(begin).await.map_err(std::io::Error::from).flatten()
     };
     stream::once(begin)
         .map_err(|error| {

@@ -62,6 +62,12 @@ pub(crate) async fn run(config: ServeConfig, notices: &[Notice], store: &Store) 
     let metrics = Metrics::new();
     let driver = metrics.driver(opened);
     let registry = build(&config, driver.clone())?;
+    let of = registry.clone();
+    let help = "Bytes of memory that uploads under way may use now";
+    metrics.gauge("wharf_upload_buffer_bytes", help, move || of.upload_buffers().0 as f64);
+    let of = registry.clone();
+    let help = "Bytes of memory that all uploads may use at a time; others wait";
+    metrics.gauge("wharf_upload_buffer_limit_bytes", help, move || of.upload_buffers().1 as f64);
     let health = Health::start(driver, health_settings(&config));
     let mut router = health.guard(metrics.router(routes(&config.http, &registry)?));
     if config.log.access {

@@ -5,6 +5,7 @@
 
 pub(crate) mod fake;
 pub(crate) mod place;
+pub(crate) mod served;
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -154,8 +154,11 @@ impl StorageDriver for Filesystem {
     }
 
     async fn reader(&self, path: &StoragePath, range: ByteRange) -> Result<Reader> {
-        let (file, info, count) = self.run(path, move |root, path| store::open(root, path, range)).await?;
-        Ok(Reader::new(info, file_stream::read_file(Arc::new(file), range.offset, count)))
+        let open = move |root: &Root, path: &StoragePath| {
+            let (file, info, count) = store::open(root, path, range)?;
+            Ok(Reader::new(info, file_stream::begin_file(Arc::new(file), range.offset, count)))
+        };
+        self.run(path, open).await
     }
 
     async fn writer(&self, path: &StoragePath, mode: WriteMode) -> Result<Box<dyn FileWriter>> {

@@ -18,6 +18,8 @@ use crate::registry::store::uploads::{Incoming, Stopped};
 #[derive(Clone, Debug)]
 pub(in crate::registry) struct Buffers {
     free: Arc<Semaphore>,
+    /// What all take together, in units.
+    total: usize,
     /// What one upload takes, in units.
     each: u32,
 }
@@ -31,8 +33,14 @@ impl Buffers {
         let units = |bytes: u64| u32::try_from(bytes.div_ceil(UNIT).max(1)).unwrap_or(u32::MAX / 2);
         let each = units(each);
         // One upload at least goes on.
-        let total = units(total).max(each) as usize;
-        Buffers { free: Arc::new(Semaphore::new(total.min(Semaphore::MAX_PERMITS))), each }
+        let total = (units(total).max(each) as usize).min(Semaphore::MAX_PERMITS);
+        Buffers { free: Arc::new(Semaphore::new(total)), total, each }
+    }
+
+    /// Returns how many bytes are lent to uploads that are under way, and how many there are.
+    pub(in crate::registry) fn lent(&self) -> (u64, u64) {
+        let bytes = |units: usize| units as u64 * UNIT;
+        (bytes(self.total.saturating_sub(self.free.available_permits())), bytes(self.total))
     }
 
     /// Waits until there is room for one more upload. In the order of asking.

@@ -1,0 +1,265 @@
+//! The program's own log: one line for each event on standard error, for people or for machines.
+//!
+//! | `log: formatter` | a line | as |
+//! |---|---|---|
+//! | `text` | `2026-11-24T19:49:44.123456Z  INFO wharf::access: … service=registry` | tracing's |
+//! | `json` | `{"time":…,"level":"info","msg":…,"target":…}` and the event's fields | Distribution's, by logrus |
+//! | `logstash` | `{"@timestamp":…,"@version":"1","level":"INFO","message":…,"target":…}` and the same | Logstash's |
+//!
+//! `log: fields` stand in every line. An event's own field of the same name comes first.
+
+use std::fmt;
+use std::io::IsTerminal;
+use std::time::SystemTime;
+
+use serde_json::{Map, Value};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::{Format, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::config::{Formatter, Level, Log};
+
+/// Logs as a registry's configuration says; `-v` says more.
+pub(crate) fn log_as(log: &Log, verbose: u8) {
+    let levels = ["error", "warn", "info", "debug", "trace"];
+    let level = match log.level {
+        Level::Error => 0,
+        Level::Warn => 1,
+        Level::Info => 2,
+        Level::Debug => 3,
+    };
+    log_to(levels[(level + usize::from(verbose)).min(4)], log.formatter, &log.fields);
+}
+
+/// Logs for people, of a level that grows with `-v`.
+pub(crate) fn log_to_people(verbose: u8) {
+    log_to(["warn", "info", "debug", "trace"][usize::from(verbose.min(3))], Formatter::Text, &Map::new());
+}
+
+/// Logs on standard error what is of a level, or what RUST_LOG says.
+fn log_to(level: &str, formatter: Formatter, fields: &Map<String, Value>) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let ansi = std::io::stderr().is_terminal();
+    let subscriber = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(ansi).with_env_filter(filter);
+    match formatter {
+        Formatter::Text => subscriber.event_format(Text::new(fields, ansi)).init(),
+        Formatter::Json => subscriber.event_format(Json { keys: Keys::LOGRUS, fields: fields.clone() }).init(),
+        Formatter::Logstash => subscriber.event_format(Json { keys: Keys::LOGSTASH, fields: fields.clone() }).init(),
+    }
+}
+
+/// A line for people, with the configured fields at its end.
+struct Text {
+    line: Format,
+    fields: String,
+}
+
+impl Text {
+    fn new(fields: &Map<String, Value>, ansi: bool) -> Self {
+        let pairs = fields.iter().map(|(name, value)| match value {
+            Value::String(plain) if is_plain(plain) => format!(" {name}={plain}"),
+            // Quotes and line breaks are escaped.
+            other => format!(" {name}={other}"),
+        });
+        let text = pairs.collect();
+        Text { line: Format::default().with_ansi(ansi), fields: text }
+    }
+}
+
+fn is_plain(text: &str) -> bool {
+    !text.is_empty()
+        && !text.chars().any(|character| character.is_whitespace() || character.is_control() || character == '"')
+}
+
+impl<S, N> FormatEvent<S, N> for Text
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        if self.fields.is_empty() {
+            return self.line.format_event(context, writer, event);
+        }
+        let mut line = String::new();
+        self.line.format_event(context, Writer::new(&mut line), event)?;
+        writeln!(writer, "{}{}", line.trim_end_matches('\n'), self.fields)
+    }
+}
+
+/// What Logrus and Logstash call the parts of a line.
+#[derive(Clone, Copy)]
+struct Keys {
+    time: &'static str,
+    level: &'static str,
+    message: &'static str,
+    version: Option<&'static str>,
+    /// How levels are written.
+    shout: bool,
+}
+
+impl Keys {
+    const LOGRUS: Keys = Keys { time: "time", level: "level", message: "msg", version: None, shout: false };
+    const LOGSTASH: Keys =
+        Keys { time: "@timestamp", level: "level", message: "message", version: Some("@version"), shout: true };
+}
+
+/// A line for machines.
+struct Json {
+    keys: Keys,
+    fields: Map<String, Value>,
+}
+
+impl<S, N> FormatEvent<S, N> for Json
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let Keys { time, level, message, version, shout } = self.keys;
+        let mut line = Map::new();
+        event.record(&mut Recorded { line: &mut line, message });
+        for (name, value) in &self.fields {
+            line.entry(name).or_insert_with(|| value.clone());
+        }
+        let metadata = event.metadata();
+        let name = metadata.level().as_str();
+        line.insert(time.to_owned(), humantime::format_rfc3339_micros(SystemTime::now()).to_string().into());
+        line.insert(level.to_owned(), if shout { name.to_owned() } else { logrus_level(name) }.into());
+        if let Some(version) = version {
+            line.insert(version.to_owned(), "1".into());
+        }
+        line.insert("target".to_owned(), metadata.target().into());
+        writeln!(writer, "{}", Value::Object(line))
+    }
+}
+
+fn logrus_level(name: &str) -> String {
+    if name == "WARN" { "warning".to_owned() } else { name.to_ascii_lowercase() }
+}
+
+/// Takes an event's fields into an object.
+struct Recorded<'a> {
+    line: &'a mut Map<String, Value>,
+    message: &'static str,
+}
+
+impl Recorded<'_> {
+    fn put(&mut self, field: &Field, value: Value) {
+        let name = if field.name() == "message" { self.message } else { field.name() };
+        self.line.insert(name.to_owned(), value);
+    }
+}
+
+impl Visit for Recorded<'_> {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.put(field, value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field, value.into());
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field, value.into());
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field, value.into());
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, value.into());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field, format!("{value:?}").into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on is a failed test")]
+
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn fields() -> Map<String, Value> {
+        let Value::Object(fields) = json!({ "service": "registry", "note": "a \"b\"\n", "rack": 7 }) else { panic!() };
+        fields
+    }
+
+    /// Logs one event, and returns its line.
+    macro_rules! line {
+        ($format:expr) => {{
+            let written = Written::default();
+            let into = written.clone();
+            let subscriber = tracing_subscriber::fmt()
+                .with_writer(move || into.clone())
+                .with_ansi(false)
+                .event_format($format)
+                .finish();
+            tracing::subscriber::with_default(subscriber, || {
+                tracing::warn!(target: "wharf::test", rack = 3, why = ?"x", "it \"stops\"");
+            });
+            let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+            assert_eq!(text.matches('\n').count(), 1, "one event is one line: {text:?}");
+            text
+        }};
+    }
+
+    fn without_time(line: &str, time: &str) -> Value {
+        let mut value: Value = serde_json::from_str(line).unwrap();
+        let at = value.as_object_mut().unwrap().remove(time).unwrap();
+        assert!(humantime::parse_rfc3339(at.as_str().unwrap()).is_ok(), "{at}");
+        value
+    }
+
+    #[test]
+    fn a_line_for_people_ends_with_the_configured_fields() {
+        let line = line!(Text::new(&fields(), false));
+        assert!(line.contains(" WARN wharf::test: it \"stops\" rack=3 why=\"x\""), "{line}");
+        assert!(line.contains(" service=registry") && line.contains(r#" note="a \"b\"\n""#), "{line}");
+        assert!(!line!(Text::new(&Map::new(), false)).contains("service"));
+    }
+
+    #[test]
+    fn json_has_the_keys_of_distribution() {
+        let line = line!(Json { keys: Keys::LOGRUS, fields: fields() });
+        let expected = json!({
+            "level": "warning", "msg": "it \"stops\"", "target": "wharf::test", "rack": 3, "why": "\"x\"",
+            "service": "registry", "note": "a \"b\"\n",
+        });
+        assert_eq!(without_time(&line, "time"), expected);
+    }
+
+    #[test]
+    fn logstash_has_its_own_keys() {
+        let line = line!(Json { keys: Keys::LOGSTASH, fields: Map::new() });
+        let expected = json!({
+            "@version": "1", "level": "WARN", "message": "it \"stops\"", "target": "wharf::test", "rack": 3,
+            "why": "\"x\"",
+        });
+        assert_eq!(without_time(&line, "@timestamp"), expected);
+    }
+}
