@@ -132,6 +132,7 @@ fn main() -> ExitCode {
         None => logging::log_to_people(cli.verbose),
     }
     raise_open_files();
+    take_small_pages();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -157,6 +158,15 @@ fn raise_open_files() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
         tracing::debug!(%error, "the limit of open files stays as it is");
+    }
+}
+
+/// Takes memory in pages of the usual size. In huge ones, which the allocator asks for, each of the threads that wait for the
+/// disk would hold megabytes for a few kilobytes: measured, 64 clients at once made 36 MiB of 9.
+fn take_small_pages() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        tracing::debug!(%error, "memory is taken in huge pages too");
     }
 }
 
