@@ -39,7 +39,7 @@ use trial::{Bench, Pace};
 
 /// The program's: what is freed goes back to the system, so that the process's size tells what is held.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     #[allow(unsafe_code, reason = "no other thread runs yet")]

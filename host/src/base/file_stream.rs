@@ -30,11 +30,11 @@ const LARGE_STEP: usize = 1024 * 1024;
 
 /// The most that is read when a file is opened: handing it to the blocking threads once more would cost more than to read
 /// it.
-const SMALL: u64 = 64 * 1024;
+pub(super) const SMALL: u64 = 64 * 1024;
 
 /// With more streams than this open in the process none takes large steps: they wait for one another, and would hold
 /// several MiB each for nothing.
-const MANY: usize = 16;
+const MANY: usize = 4;
 
 /// How many streams are open.
 static OPEN: AtomicUsize = AtomicUsize::new(0);

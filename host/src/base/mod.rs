@@ -17,6 +17,8 @@
 //!
 //! [`Parameters`] are what drivers and middlewares are configured with; [`GoDuration`] is how times stand in them.
 
+#[cfg(feature = "wasm")]
+pub(crate) mod cached;
 mod checks;
 mod duration;
 #[cfg(any(feature = "filesystem", feature = "wasm"))]

@@ -25,6 +25,7 @@ pub struct RegistryBuilder {
     pub(super) secret: Option<SigningKey>,
     pub(super) buffers: u64,
     pub(super) upload_buffer: u64,
+    pub(super) at_once: u64,
     pub(super) idle: Duration,
     pub(super) verify_index: bool,
     pub(super) catalog_limit: usize,
@@ -53,7 +54,8 @@ impl RegistryBuilder {
             host: None,
             secret: None,
             buffers: 256 * 1024 * 1024,
-            upload_buffer: 1024 * 1024,
+            upload_buffer: 512 * 1024,
+            at_once: 64 * 1024,
             idle: Duration::from_secs(60),
             verify_index: true,
             catalog_limit: 1000,
@@ -113,10 +115,18 @@ impl RegistryBuilder {
         self
     }
 
-    /// Says how many bytes the driver and the registry hold for one upload; 1 MiB by default. A driver that gathers large
+    /// Says how many bytes the driver and the registry hold for one upload; 512 KiB by default. A driver that gathers large
     /// parts, as `s3` does, holds its chunk size and more.
     pub fn upload_buffer(mut self, bytes: u64) -> Self {
         self.upload_buffer = bytes;
+        self
+    }
+
+    /// Stores a blob that comes in one request by one operation, without an upload in the store, if it has at most so many
+    /// bytes: they are held meanwhile, and count as [`upload_buffer`](RegistryBuilder::upload_buffer) at the most. 64 KiB by
+    /// default. More is good for a store that takes long for each request.
+    pub fn put_at_once(mut self, bytes: u64) -> Self {
+        self.at_once = bytes;
         self
     }
 

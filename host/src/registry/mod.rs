@@ -101,7 +101,7 @@ impl Registry {
 
     fn from_builder(settings: RegistryBuilder) -> Self {
         let store = Store::new(Arc::clone(&settings.driver));
-        let small = settings.upload_buffer.min(crate::contract::MAX_CONTENT);
+        let small = settings.at_once.min(settings.upload_buffer).min(crate::contract::MAX_CONTENT);
         let secret = settings.secret.as_ref().map(|key| key.0.clone()).unwrap_or_else(|| {
             // Two random identifiers: 244 bits.
             [uuid::Uuid::new_v4().into_bytes(), uuid::Uuid::new_v4().into_bytes()].concat()

@@ -18,7 +18,7 @@ use super::state::State;
 use super::streams::{ChunkConsumer, ItemConsumer, ResultConsumer};
 use super::worker::Busy;
 use super::{Limits, convert};
-use crate::base::file_stream;
+use crate::base::{cached, file_stream};
 use crate::contract::{ByteStream, EntryStream, Error, ErrorKind, Result};
 
 type Outcome = std::result::Result<(), wit::Error>;
@@ -103,7 +103,12 @@ impl Body {
     pub(super) fn into_stream(self, length: u64, idle: Duration, counters: Arc<Counters>) -> ByteStream {
         match self {
             Body::File(PassedFile { file, offset, end }) => {
-                let bytes = file_stream::read_file(file, offset, length).inspect(move |chunk| {
+                let bytes = match cached::read(&file, offset, length) {
+                    Some(bytes) if bytes.is_empty() => stream::empty().boxed(),
+                    Some(bytes) => stream::iter([Ok(Bytes::from(bytes))]).boxed(),
+                    None => file_stream::read_file(file, offset, length),
+                };
+                let bytes = bytes.inspect(move |chunk| {
                     if let Ok(chunk) = chunk {
                         counters.count_passed_through(chunk.len());
                     }

@@ -98,6 +98,8 @@ fn run(arguments: &Arguments) -> Result<(), String> {
                     let contender = (number + round) % contenders.len();
                     let sample = match work {
                         Work::Pull { target, connections } => {
+                            // Anew, so that its memory is what this takes, and not what is left of another.
+                            contenders[contender].start()?;
                             content.pull(&contenders[contender], *target, *connections, duration)?
                         }
                         Work::Push { size, connections } => {

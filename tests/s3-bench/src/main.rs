@@ -17,7 +17,7 @@ use wharf::factory::{Factory, Parameters};
 
 /// The program's; for both sides.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const SIZE: usize = 1 << 30;
 const PART: usize = 10 << 20;

@@ -15,7 +15,7 @@ use support::Bucket;
 
 /// The program's, which gives back what is freed.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const MIB: u64 = 1024 * 1024;
 const UPLOADS: u64 = 16;

@@ -38,9 +38,12 @@ pub(crate) struct Serve {
 }
 
 /// What one upload holds while it goes on, in bytes: pieces on their way to the file, and those that came meanwhile.
-const UPLOAD_BUFFER: u64 = 1024 * 1024;
+const UPLOAD_BUFFER: u64 = 512 * 1024;
 
-/// The same for a driver that gathers parts of its `chunksize`, beside these.
+/// What is stored by one operation, in bytes: it is held in memory as a whole.
+const AT_ONCE: u64 = 64 * 1024;
+
+/// What an upload holds beside them, where the driver gathers parts of its `chunksize`.
 const BESIDE_CHUNK: u64 = 4 * 1024 * 1024;
 
 /// The `chunksize` of `s3` if nothing says otherwise.
@@ -146,9 +149,13 @@ pub(crate) async fn run(config: ServeConfig, notices: &[Notice], store: &Store) 
 /// Builds the registry as the configuration says.
 fn build(config: &ServeConfig, driver: Arc<dyn StorageDriver>) -> Result<Registry> {
     let ServeConfig { storage, http, limits, .. } = config;
-    let upload_buffer = match &*storage.driver {
-        "s3" | "s3aws" => chunk_size(config).unwrap_or(S3_CHUNK).saturating_add(BESIDE_CHUNK),
-        _ => UPLOAD_BUFFER,
+    // A store that is asked over the network is asked seldom.
+    let (upload_buffer, at_once) = match &*storage.driver {
+        "s3" | "s3aws" => {
+            let buffer = chunk_size(config).unwrap_or(S3_CHUNK).saturating_add(BESIDE_CHUNK);
+            (buffer, buffer)
+        }
+        _ => (UPLOAD_BUFFER, AT_ONCE),
     };
     let mut builder = Registry::builder(driver)
         .read_only(storage.read_only)
@@ -157,6 +164,7 @@ fn build(config: &ServeConfig, driver: Arc<dyn StorageDriver>) -> Result<Registr
         .relative_urls(http.relative_urls)
         .buffers(limits.buffers.as_u64())
         .upload_buffer(upload_buffer)
+        .put_at_once(at_once)
         .idle(limits.upload_idle)
         .verify_index(config.verify_index)
         .catalog_limit(config.catalog_limit.get())

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -21,6 +22,15 @@ use crate::contract::{Error, ErrorKind, FileWriter, Result, StoragePath, WriteMo
 
 /// Smaller pieces are gathered to this size, in bytes; larger ones are written as they come, without a copy.
 const STEP: usize = 256 * 1024;
+
+/// The same while more than [`MANY`] writers are open: what they hold adds up, and they wait for one another.
+const SMALL_STEP: usize = 64 * 1024;
+
+/// How many writers take large steps.
+const MANY: usize = 8;
+
+/// How many writers are open in this process.
+static OPEN: AtomicUsize = AtomicUsize::new(0);
 
 /// How long a writer waits for the one before it: one that was dropped is still being closed.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -76,6 +86,7 @@ impl Writer {
         })
         .await?;
         let path = upload.path.clone();
+        OPEN.fetch_add(1, Ordering::Relaxed);
         Ok(Writer {
             upload: Some(upload),
             file,
@@ -238,10 +249,11 @@ impl FileWriter for Writer {
     }
 
     async fn write(&mut self, data: Bytes) -> Result<()> {
-        if self.gathered.is_empty() && data.len() >= STEP {
+        let step = if OPEN.load(Ordering::Relaxed) > MANY { SMALL_STEP } else { STEP };
+        if self.gathered.is_empty() && data.len() >= step {
             return self.begin(data).await;
         }
-        if self.gathered.len() + data.len() >= STEP {
+        if self.gathered.len() + data.len() >= step {
             // Waited for first: should this be dropped meanwhile, nothing has been taken yet.
             self.wait().await?;
             let mut gathered = std::mem::take(&mut self.gathered);
@@ -272,6 +284,7 @@ impl FileWriter for Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
+        OPEN.fetch_sub(1, Ordering::Relaxed);
         let Some(upload) = self.upload.take() else { return };
         let (file, gathered, pending) = (Arc::clone(&self.file), self.gathered.split().freeze(), self.pending.take());
         let (written, failed) = (self.written, self.failed);

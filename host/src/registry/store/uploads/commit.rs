@@ -148,10 +148,15 @@ async fn gather(incoming: &mut dyn Incoming) -> Result<Bytes, Stopped> {
     // Mostly one piece, which is not copied then.
     let mut only = Bytes::new();
     let mut gathered = BytesMut::new();
+    let expected = incoming.at_most().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or_default();
     while let Some(piece) = incoming.next().await? {
         if only.is_empty() && gathered.is_empty() {
             only = piece;
             continue;
+        }
+        // Not twice as much at the end, as it would have grown by itself. Nothing for what is announced and does not come.
+        if gathered.is_empty() {
+            gathered.reserve(expected);
         }
         gathered.extend_from_slice(&std::mem::take(&mut only));
         gathered.extend_from_slice(&piece);
