@@ -1,4 +1,4 @@
-//! What the system knows of an open file without asking a disk or a server: answered at once, where it is called.
+//! What the system knows of files without asking a disk or a server: answered at once, where it is called.
 //!
 //! Handing such a question to the blocking threads and taking back the answer costs more than ten times what the question
 //! costs. Each of these answers none where it would have to wait, or where the system cannot be asked so; the caller then
@@ -9,11 +9,40 @@ use std::fs::File;
 use std::io::IoSliceMut;
 
 #[cfg(target_os = "linux")]
-use rustix::fs::{AtFlags, Statx, StatxFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Statx, StatxFlags, fstatfs, openat2};
 #[cfg(target_os = "linux")]
 use rustix::io::{ReadWriteFlags, preadv2};
 
 use super::file_stream::SMALL;
+
+/// File systems that open a file whose name they know without asking anybody: ext, XFS, Btrfs, F2FS, tmpfs. One of a server, or
+/// of a program, may ask it.
+#[cfg(target_os = "linux")]
+const LOCAL: [u32; 5] = [0xEF53, 0x5846_5342, 0x9123_683E, 0xF2F5_2010, 0x0102_1994];
+
+/// Opens a file to be read, beneath a directory and on the same local file system, if the system has its name in memory. Links
+/// that lead outside are not followed, and those at the end only if it is said.
+#[cfg(target_os = "linux")]
+pub(crate) fn open(directory: &File, path: &str, follow: bool) -> Option<File> {
+    if is_local(directory) { open_beneath(directory, path, follow) } else { None }
+}
+
+#[cfg(target_os = "linux")]
+fn is_local(directory: &File) -> bool {
+    // The magic numbers have 32 bits, whatever type the system's structure gives them.
+    fstatfs(directory).is_ok_and(|found| LOCAL.contains(&(found.f_type as u32)))
+}
+
+#[cfg(target_os = "linux")]
+fn open_beneath(directory: &File, path: &str, follow: bool) -> Option<File> {
+    // What is no file must not wait for its other end, nor become the program's terminal.
+    let mut flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    flags.set(OFlags::NOFOLLOW, !follow);
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV | ResolveFlags::CACHED;
+    let file = File::from(openat2(directory, path, flags, Mode::empty(), resolve).ok()?);
+    let is_file = FileType::from_raw_mode(stat(&file)?.stx_mode.into()) == FileType::RegularFile;
+    is_file.then_some(file)
+}
 
 /// Returns what the system has in memory of a file's attributes. A file of a server may have changed since.
 #[cfg(target_os = "linux")]
@@ -96,6 +125,35 @@ mod tests {
         assert_eq!(read_to_end(&large, 1).unwrap().len() as u64, SMALL);
         assert_eq!(read(&large, SMALL, 2), None, "the file ends before");
         assert_eq!(read(&large, u64::MAX, 1), None);
+    }
+
+    #[test]
+    fn a_file_beneath_is_opened_and_nothing_else() {
+        let outer = tempfile::tempdir().unwrap();
+        let path = outer.path().join("in");
+        std::fs::create_dir_all(path.join("a")).unwrap();
+        std::fs::write(path.join("a/file"), "inside").unwrap();
+        std::fs::write(outer.path().join("secret"), "outside").unwrap();
+        std::os::unix::fs::symlink("a/file", path.join("link")).unwrap();
+        std::os::unix::fs::symlink("../secret", path.join("out")).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", path.join("absolute")).unwrap();
+        let fifo = path.join("fifo");
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, FileType::Fifo, Mode::RUSR, 0).unwrap();
+        let directory = File::open(&path).unwrap();
+        let content =
+            |path: &str, follow: bool| Some(read_to_end(&open_beneath(&directory, path, follow)?, 0).unwrap());
+        assert_eq!(content("a/file", false).unwrap(), b"inside");
+        assert_eq!(content("link", true).unwrap(), b"inside");
+        assert_eq!(content("link", false), None);
+        for outside in ["out", "absolute", "../secret", "a/../../secret", "/etc/passwd", "fifo", "a", "", "nothing"] {
+            assert_eq!(content(outside, true), None, "{outside}");
+        }
+    }
+
+    #[test]
+    fn what_a_program_serves_goes_the_long_way() {
+        assert!(open_beneath(&File::open("/proc").unwrap(), "version", false).is_some(), "or the next says nothing");
+        assert!(open(&File::open("/proc").unwrap(), "version", false).is_none());
     }
 
     #[test]

@@ -22,9 +22,11 @@ use wasmtime::component::{
     Accessor, Destination, FutureReader, Linker, Resource, StreamProducer, StreamReader, StreamResult,
 };
 use wasmtime::{AsContextMut, StoreContextMut};
-use wasmtime_wasi::filesystem::Descriptor;
+use wasmtime_wasi::filesystem::{Descriptor, File, OpenMode, WasiFilesystem, WasiFilesystemView};
 use wasmtime_wasi::p3::bindings::clocks::system_clock::Instant;
-use wasmtime_wasi::p3::bindings::filesystem::types::{DescriptorStat, DescriptorType, ErrorCode};
+use wasmtime_wasi::p3::bindings::filesystem::types::{
+    DescriptorFlags, DescriptorStat, DescriptorType, ErrorCode, HostDescriptorWithStore, OpenFlags, PathFlags,
+};
 use wasmtime_wasi::p3::filesystem::FilesystemError;
 
 use super::ceiling::LimitReached;
@@ -43,19 +45,59 @@ pub(super) fn shadow(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     let mut types = linker.instance(TYPES)?;
     #[cfg(target_os = "linux")]
-    types.func_wrap_concurrent("[method]descriptor.stat", stat)?;
+    {
+        types.func_wrap_concurrent("[method]descriptor.open-at", open_at)?;
+        types.func_wrap_concurrent("[method]descriptor.stat", stat)?;
+    }
     types.func_wrap("[method]descriptor.read-via-stream", read_via_stream)?;
     types.func_wrap("[method]descriptor.write-via-stream", write_via_stream)?;
     linker.allow_shadowing(false);
     Ok(())
 }
 
+/// What a function that may wait returns.
+#[cfg(target_os = "linux")]
+type Waits<'a, T> = Pin<Box<dyn Future<Output = wasmtime::Result<(Result<T, ErrorCode>,)>> + Send + 'a>>;
+
+/// Opens a file to be read, where that can be done without waiting. Everything else goes wasmtime's own way, and so does what
+/// fails, so that it says why.
+#[cfg(target_os = "linux")]
+fn open_at(
+    accessor: &Accessor<State>,
+    (descriptor, path_flags, path, open_flags, flags): (
+        Resource<Descriptor>,
+        PathFlags,
+        String,
+        OpenFlags,
+        DescriptorFlags,
+    ),
+) -> Waits<'_, Resource<Descriptor>> {
+    Box::pin(async move {
+        if open_flags == OpenFlags::empty() && flags == DescriptorFlags::READ {
+            let opened = accessor.with(|mut access| -> wasmtime::Result<Option<Resource<Descriptor>>> {
+                let table = &mut access.get().table;
+                let Descriptor::Dir(directory) = table.get(&descriptor)? else { return Ok(None) };
+                let follow = path_flags.contains(PathFlags::SYMLINK_FOLLOW);
+                let Some(file) = cached::open(&directory.dir, &path, follow) else { return Ok(None) };
+                let file = File::new(file, directory.perms, OpenMode::READ, false);
+                Ok(Some(table.push(Descriptor::File(file))?))
+            })?;
+            if let Some(opened) = opened {
+                return Ok((Ok(opened),));
+            }
+        }
+        let accessor = accessor.with_getter::<WasiFilesystem>(State::filesystem);
+        let opened = WasiFilesystem::open_at(&accessor, descriptor, path_flags, path, open_flags, flags).await;
+        Ok((match opened {
+            Ok(opened) => Ok(opened),
+            Err(error) => Err(error.downcast()?),
+        },))
+    })
+}
+
 /// Tells what an open file is, where it can be told without waiting. wasmtime's own asks a blocking thread each time.
 #[cfg(target_os = "linux")]
-fn stat(
-    accessor: &Accessor<State>,
-    (descriptor,): (Resource<Descriptor>,),
-) -> Pin<Box<dyn Future<Output = wasmtime::Result<(Result<DescriptorStat, ErrorCode>,)>> + Send + '_>> {
+fn stat(accessor: &Accessor<State>, (descriptor,): (Resource<Descriptor>,)) -> Waits<'_, DescriptorStat> {
     Box::pin(async move {
         let file = accessor.with(|mut access| -> wasmtime::Result<Arc<std::fs::File>> {
             Ok(match access.get().table.get(&descriptor)? {

@@ -52,7 +52,8 @@ impl Activity {
             began: Instant::now(),
             requests: AtomicUsize::new(0),
             idle_since: AtomicU64::new(1),
-            head_since: AtomicU64::new(0),
+            // The first is waited for from the beginning.
+            head_since: AtomicU64::new(1),
             blocked_since: AtomicU64::new(0),
         })
     }
@@ -249,8 +250,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_head_may_take_its_time_from_its_first_byte_on() {
+    async fn the_first_head_may_take_its_time_from_the_beginning() {
         let (limits, activity) = (Limits::default(), Activity::new());
+        pass(29).await;
+        activity.note_read(1);
+        assert_eq!(activity.judge(&limits, IDLE, false), Verdict::Fine);
+        pass(1).await;
+        assert_eq!(activity.judge(&limits, IDLE, false), Verdict::SlowHead);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_head_may_take_its_time_from_its_first_byte_on() {
+        let (limits, activity) = (Limits::default(), Activity::new());
+        drop(activity.begin_request());
         pass(100).await;
         activity.note_read(1);
         pass(29).await;

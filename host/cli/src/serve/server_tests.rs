@@ -87,16 +87,16 @@ fn routes(uploads: Arc<Mutex<Vec<String>>>) -> Router {
 }
 
 async fn start(limits: Limits, drain_timeout: Duration) -> Served {
-    start_with(limits, drain_timeout, None).await
+    start_with(limits, drain_timeout, None, true).await
 }
 
-async fn start_with(limits: Limits, drain_timeout: Duration, tls: Option<Arc<Tls>>) -> Served {
+async fn start_with(limits: Limits, drain_timeout: Duration, tls: Option<Arc<Tls>>, cleartext_http2: bool) -> Served {
     let listener = Listener::bind(&Address::Tcp("127.0.0.1:0".to_owned())).await.unwrap();
     let Bound::Tcp(address) = *listener.bound() else { unreachable!() };
     let uploads = Arc::new(Mutex::default());
     let router = routes(Arc::clone(&uploads));
     let shutdown = Shutdown::new();
-    let server = Server { listener, tls, cleartext_http2: true, router, limits, drain_timeout };
+    let server = Server { listener, tls, cleartext_http2, router, limits, drain_timeout };
     let asked = shutdown.clone();
     let task = tokio::spawn(async move { server.run(&asked).await });
     Served { address, shutdown, task, uploads }
@@ -238,6 +238,18 @@ async fn asked_twice_the_server_ends_at_once() {
     assert_eq!(served.shutdown.ask(), Phase::Now);
     assert_eq!(rest(client).await, "");
     assert_eq!(soon(served.task).await.unwrap().cut, 1);
+}
+
+#[tokio::test]
+async fn a_client_that_says_nothing_is_cut() {
+    for cleartext_http2 in [false, true] {
+        let limits = Limits { idle: PATIENCE, ..short() };
+        let served = start_with(limits, Duration::ZERO, None, cleartext_http2).await;
+        let started = std::time::Instant::now();
+        assert_eq!(rest(served.connect().await).await, "");
+        let took = started.elapsed();
+        assert!((300..2000).contains(&took.as_millis()), "{took:?}");
+    }
 }
 
 #[tokio::test]
@@ -407,7 +419,7 @@ async fn start_tls() -> (Served, rustls::pki_types::CertificateDer<'static>) {
     std::fs::write(&settings.certificate, signed.cert.pem()).unwrap();
     std::fs::write(&settings.key, signed.signing_key.serialize_pem()).unwrap();
     let tls = Tls::load(settings).unwrap();
-    (start_with(short(), Duration::ZERO, Some(tls)).await, signed.cert.der().clone())
+    (start_with(short(), Duration::ZERO, Some(tls), false).await, signed.cert.der().clone())
 }
 
 async fn connect_tls(
