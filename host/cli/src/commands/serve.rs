@@ -22,8 +22,10 @@ use crate::config::{
     Auth, ClientAuth, Http, Listen, MinimumTls, Notice, ServeConfig, TcpAddress, Tls, UploadPurging, Weight,
 };
 use crate::open::Store;
+use crate::serve::limits::Limits;
 use crate::serve::listen::{Address, Listener};
-use crate::serve::server::{Limits, Peer, Server, Shutdown};
+use crate::serve::server::{Peer, Server};
+use crate::serve::shutdown::Shutdown;
 use crate::serve::signals::{Ask, Signals};
 use crate::serve::tls::{self, ClientCertificate, MinimumVersion, TlsSettings};
 use crate::serve::{access_log, debug};

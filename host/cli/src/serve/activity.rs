@@ -17,8 +17,8 @@ use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
+use super::limits::Limits;
 use super::listen::Socket;
-use super::server::Limits;
 
 /// One connection's doings. Points in time are milliseconds after its beginning, plus one; zero is none.
 #[derive(Debug)]

@@ -25,8 +25,9 @@ use tokio::time::Instant;
 use tower_service::Service;
 
 use super::activity::{Activity, Answer, Verdict, Watched};
+use super::limits::Limits;
 use super::listen::Socket;
-use super::server::{Limits, Phase};
+use super::shutdown::Phase;
 use super::tls::Tls;
 
 /// Who sent a request: an extension of every request. Beside it stand the client's [`SocketAddr`], where it has one, and

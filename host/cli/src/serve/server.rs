@@ -1,109 +1,20 @@
 //! The server of one address: takes connections, and ends without cutting off what is under way.
-//!
-//! | what a client does | what ends it | default |
-//! |---|---|---|
-//! | connects and sends no whole head | `header_timeout` | 30 s |
-//! | shakes hands slowly | `handshake_timeout` | 10 s |
-//! | sends a head that is too large | `header_size`: answered with 431 | 64 KiB |
-//! | keeps a connection that it does not use | `idle` | 120 s |
-//! | takes nothing of its answer | `stall` | 5 min |
-//! | vanishes without a word | probes of TCP (150 s) and pings of HTTP/2 (40 s) | |
-//! | sends nothing of its upload | the registry: see `RegistryBuilder::idle` | 60 s |
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::connection;
+use super::limits::Limits;
 use super::listen::Listener;
+use super::shutdown::{Phase, Shutdown};
 use super::tls::Tls;
 
 pub(crate) use super::connection::Peer;
-
-/// What one client may cost.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Limits {
-    /// How long the head of a request may take, from its first byte; the first also from the connection's beginning.
-    pub(crate) header_timeout: Duration,
-    /// How large it may be, in bytes.
-    pub(crate) header_size: usize,
-    /// How long a TLS handshake may take.
-    pub(crate) handshake_timeout: Duration,
-    /// How long a connection may be kept unused.
-    pub(crate) idle: Duration,
-    /// How long a client may take no byte of an answer.
-    pub(crate) stall: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            header_timeout: Duration::from_secs(30),
-            header_size: 64 * 1024,
-            handshake_timeout: Duration::from_secs(10),
-            idle: Duration::from_secs(120),
-            stall: Duration::from_secs(300),
-        }
-    }
-}
-
-impl Limits {
-    /// The shortest that a connection is watched for.
-    pub(super) fn shortest(&self) -> Duration {
-        self.header_timeout.min(self.idle).min(self.stall)
-    }
-}
-
-/// How far the end of a server has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Phase {
-    /// It serves.
-    Serving,
-    /// It takes no more connections and requests, and finishes what is under way.
-    Draining,
-    /// It cuts off what is under way.
-    Now,
-}
-
-impl Phase {
-    /// Waits until the end has come this far. What nobody can ask for any more has come.
-    pub(super) async fn reached(self, phase: &mut watch::Receiver<Phase>) {
-        let _ = phase.wait_for(|phase| *phase >= self).await;
-    }
-}
-
-/// Ends servers. Every clone ends the same ones.
-#[derive(Clone, Debug)]
-pub(crate) struct Shutdown(Arc<watch::Sender<Phase>>);
-
-impl Shutdown {
-    /// Creates one that has not been asked for anything.
-    pub(crate) fn new() -> Self {
-        Shutdown(Arc::new(watch::Sender::new(Phase::Serving)))
-    }
-
-    /// Asks for the end: the first time for one that waits for what is under way, then for one at once. Returns what was
-    /// asked for now.
-    pub(crate) fn ask(&self) -> Phase {
-        self.0.send_modify(|phase| {
-            *phase = match phase {
-                Phase::Serving => Phase::Draining,
-                Phase::Draining | Phase::Now => Phase::Now,
-            };
-        });
-        *self.0.borrow()
-    }
-
-    /// Returns what tells when the phase changes.
-    pub(crate) fn phase(&self) -> watch::Receiver<Phase> {
-        self.0.subscribe()
-    }
-}
 
 /// How a server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

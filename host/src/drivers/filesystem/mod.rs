@@ -30,6 +30,7 @@
 mod config;
 mod error;
 mod listing;
+mod lock;
 mod names;
 mod root;
 mod store;

@@ -9,9 +9,9 @@ use cap_std::fs::{Dir, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
 use rustix::fs::{Mode, OFlags};
 
 use super::error::{Intent, error};
+use super::lock::lock;
 use super::root::{Root, name, sync_directory};
 use super::temporary::Temporary;
-use super::writer;
 use crate::contract::{ByteRange, Error, ErrorKind, FileInfo, MAX_CONTENT, Result, StoragePath};
 
 /// How often a put begins again because its directory was deleted under it.
@@ -98,7 +98,7 @@ pub(super) fn move_file(root: &Root, source: &StoragePath, destination: &Storage
     let _locked = match from.open_with(name(source), &options) {
         Ok(file) => {
             let file = file.into_std();
-            writer::lock(&file, source, Duration::ZERO)?;
+            lock(&file, source, Duration::ZERO)?;
             Some(file)
         }
         // What cannot be read can be moved.

@@ -5,16 +5,16 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use cap_std::fs::{OpenOptions, OpenOptionsExt};
-use rustix::fs::{FlockOperation, OFlags};
-use rustix::io::Errno;
+use rustix::fs::OFlags;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::error::{Intent, error};
+use super::lock::lock;
 use super::root::{Root, name, sync_directory};
 use super::temporary::Temporary;
 use super::{blocking, store};
@@ -34,8 +34,6 @@ static OPEN: AtomicUsize = AtomicUsize::new(0);
 
 /// How long a writer waits for the one before it: one that was dropped is still being closed.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-const STEP_OF_PATIENCE: Duration = Duration::from_millis(10);
 
 /// Where the bytes go.
 enum Target {
@@ -162,25 +160,6 @@ fn resume(root: &Root, path: &StoragePath) -> Result<(Arc<File>, u64)> {
         return Err(Error::path_not_found(path));
     }
     Ok((Arc::new(file), metadata.len()))
-}
-
-/// Locks a file against other writers that continue it, in this process and others on this machine, until it is closed.
-///
-/// Only among Wharf's: others do not ask. The lock is the system's (`flock`), and goes with the process.
-pub(super) fn lock(file: &File, path: &StoragePath, patience: Duration) -> Result<()> {
-    let began = Instant::now();
-    loop {
-        match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(()),
-            Err(Errno::WOULDBLOCK) if began.elapsed() < patience => std::thread::sleep(STEP_OF_PATIENCE),
-            Err(Errno::WOULDBLOCK) => {
-                return Err(Error::new(ErrorKind::Conflict, "another writer continues this upload").with_path(path));
-            }
-            // A file system without locks works as it always did.
-            Err(Errno::NOSYS | Errno::NOTSUP | Errno::INVAL | Errno::NOLCK) => return Ok(()),
-            Err(errno) => return Err(error(path, Intent::Store, errno.into())),
-        }
-    }
 }
 
 impl Upload {

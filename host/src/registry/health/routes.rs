@@ -16,7 +16,7 @@ use super::Health;
 use super::probe::Probe;
 
 impl Health {
-    /// Returns the routes of the table [above](self), to be served where operators are, not clients.
+    /// Returns the routes of the table [above](super), to be served where operators are, not clients.
     pub fn router(&self) -> Router {
         let switch = |down: bool| {
             move |State(health): State<Health>| async move {

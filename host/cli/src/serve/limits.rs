@@ -1,0 +1,47 @@
+//! What one client may cost.
+//!
+//! | what a client does | what ends it | default |
+//! |---|---|---|
+//! | connects and sends no whole head | `header_timeout` | 30 s |
+//! | shakes hands slowly | `handshake_timeout` | 10 s |
+//! | sends a head that is too large | `header_size`: answered with 431 | 64 KiB |
+//! | keeps a connection that it does not use | `idle` | 120 s |
+//! | takes nothing of its answer | `stall` | 5 min |
+//! | vanishes without a word | probes of TCP (150 s) and pings of HTTP/2 (40 s) | |
+//! | sends nothing of its upload | the registry: see `RegistryBuilder::idle` | 60 s |
+
+use std::time::Duration;
+
+/// What one client may cost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// How long the head of a request may take, from its first byte; the first also from the connection's beginning.
+    pub(crate) header_timeout: Duration,
+    /// How large it may be, in bytes.
+    pub(crate) header_size: usize,
+    /// How long a TLS handshake may take.
+    pub(crate) handshake_timeout: Duration,
+    /// How long a connection may be kept unused.
+    pub(crate) idle: Duration,
+    /// How long a client may take no byte of an answer.
+    pub(crate) stall: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            header_timeout: Duration::from_secs(30),
+            header_size: 64 * 1024,
+            handshake_timeout: Duration::from_secs(10),
+            idle: Duration::from_secs(120),
+            stall: Duration::from_secs(300),
+        }
+    }
+}
+
+impl Limits {
+    /// The shortest that a connection is watched for.
+    pub(super) fn shortest(&self) -> Duration {
+        self.header_timeout.min(self.idle).min(self.stall)
+    }
+}
