@@ -36,6 +36,7 @@ fn requests(client: &mut Client) -> Outcome {
     // A tag that moves keeps its history.
     client.push_manifest("team/app", "v1", MANIFEST, &many.images[0].manifest)?;
     client.push_manifest("team/app", "v2", MANIFEST, &one.manifest)?;
+    client.push_manifest("team/app", "v2.1", MANIFEST, &one.manifest)?;
     ensure(client.mount("other", &one.layers[0].digest, "team/app")?, "the blob was not mounted")?;
     // In chunks.
     let blob = Blob::from(content(4, 300_000));
@@ -73,7 +74,7 @@ fn same_files(_: &Bench) -> Outcome {
     };
     same("files that only Wharf has", only(&ours, &theirs), Vec::new())?;
     same("files that only docker-registry has", only(&theirs, &ours), Vec::new())?;
-    ensure(theirs.len() >= 40, format_args!("only {} files were compared", theirs.len()))?;
+    ensure(theirs.len() > 40, format_args!("only {} files were compared", theirs.len()))?;
     for (path, content) in &theirs {
         // The time differs; its form does not.
         if path.ends_with("/startedat") {
