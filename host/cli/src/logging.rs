@@ -6,7 +6,7 @@
 //! | `json` | `{"time":…,"level":"info","msg":…,"target":…}` and the event's fields | Distribution's, by logrus |
 //! | `logstash` | `{"@timestamp":…,"@version":"1","level":"INFO","message":…,"target":…}` and the same | Logstash's |
 //!
-//! `log: fields` stand in every line. An event's own field of the same name comes first.
+//! In JSON, `spans` holds what the event happened within, the outermost first. `log: fields` stand in every line. An event's own field of the same name comes first.
 
 use std::fmt;
 use std::io::IsTerminal;
@@ -17,7 +17,7 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::{Format, Writer};
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::{Formatter, Level, Log};
@@ -117,12 +117,21 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let Keys { time, level, message, version, shout } = self.keys;
         let mut line = Map::new();
         event.record(&mut Recorded { line: &mut line, message });
         for (name, value) in &self.fields {
             line.entry(name).or_insert_with(|| value.clone());
+        }
+        let spans = context.event_scope().into_iter().flat_map(|scope| scope.from_root()).map(|span| {
+            let extensions = span.extensions();
+            let fields = extensions.get::<FormattedFields<N>>().map_or("", |fields| fields.as_str());
+            Value::String(format!("{}{{{fields}}}", span.name()))
+        });
+        let spans: Vec<Value> = spans.collect();
+        if !spans.is_empty() {
+            line.insert("spans".to_owned(), spans.into());
         }
         let metadata = event.metadata();
         let name = metadata.level().as_str();
@@ -251,6 +260,22 @@ mod tests {
             "service": "registry", "note": "a \"b\"\n",
         });
         assert_eq!(without_time(&line, "time"), expected);
+    }
+
+    #[test]
+    fn json_tells_what_the_event_happened_within() {
+        let written = Written::default();
+        let into = written.clone();
+        let format = Json { keys: Keys::LOGRUS, fields: Map::new() };
+        let subscriber =
+            tracing_subscriber::fmt().with_writer(move || into.clone()).with_ansi(false).event_format(format);
+        tracing::subscriber::with_default(subscriber.finish(), || {
+            let _outer = tracing::info_span!("request").entered();
+            let _inner = tracing::info_span!("put", path = "/a").entered();
+            tracing::info!("done");
+        });
+        let line: Value = serde_json::from_slice(&written.0.lock().unwrap()).unwrap();
+        assert_eq!(line["spans"], json!(["request{}", "put{path=\"/a\"}"]));
     }
 
     #[test]
