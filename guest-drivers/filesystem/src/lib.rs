@@ -97,8 +97,9 @@ impl StorageDriver for Filesystem {
             WriteMode::New => {
                 // A directory at the path is told now, and not after the whole upload.
                 self.store.check_place(path).await?;
+                let seen = self.store.look(path).await;
                 let temporary = self.store.create_temporary(path).await?;
-                Ok(Writer::new(self.store.clone(), path, temporary))
+                Ok(Writer::new(self.store.clone(), path, temporary, seen))
             }
             WriteMode::Append => {
                 let (info, file) = self.store.open(path, Open::Write).await?;

@@ -106,6 +106,34 @@ impl Store {
         }
     }
 
+    /// Looks at what has the name of a file, as [`publish_over`](Self::publish_over) wants to know it.
+    pub(crate) async fn look(&self, path: &str) -> Option<Metadata> {
+        self.dir.symlink_metadata(names::relative(path)).await.ok()
+    }
+
+    /// The same, if nothing came to `path` since [`look`](Self::look) saw it: else a conflict.
+    ///
+    /// Exact where nothing was there. A file that was there can be replaced by somebody else between the look and the
+    /// rename.
+    pub(crate) async fn publish_over(&self, seen: Option<Metadata>, temporary: Temporary, path: &str) -> Result<()> {
+        let target = names::relative(path);
+        if seen.is_none() {
+            match self.dir.hard_link(&temporary.name, target).await {
+                Ok(()) => {
+                    self.remove(temporary).await?;
+                    return self.sync_directory(names::parent(path)).await;
+                }
+                // A file system without hard links says one thing or another; the look below decides.
+                Err(_) => {}
+            }
+        }
+        if self.look(path).await == seen {
+            return self.publish(temporary, path).await;
+        }
+        let message = "somebody else stored a file at the path while this upload was open";
+        Err(self.discard(temporary, Error::conflict(message)).await)
+    }
+
     /// Removes a temporary because of an error, which it returns.
     pub(crate) async fn discard(&self, temporary: Temporary, error: Error) -> Error {
         match self.remove(temporary).await {

@@ -1,6 +1,6 @@
 //! Uploads: a new one into a temporary, a continued one in place.
 
-use wharf_sdk::files::File;
+use wharf_sdk::files::{File, Metadata};
 use wharf_sdk::{ByteStream, Error, FileWriter, Result};
 
 use crate::names;
@@ -14,16 +14,23 @@ pub(crate) struct Writer {
     size: u64,
 }
 
+/// How an upload ends that is kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Close,
+    Commit,
+}
+
 enum Target {
-    /// A new upload: it gets its name when it is closed or committed.
-    Temporary(Temporary),
+    /// A new upload: it gets its name when it is closed or committed; with what had that name when it was opened.
+    Temporary(Temporary, Option<Metadata>),
     /// A continued one, at its path.
     InPlace(File),
 }
 
 impl Writer {
-    pub(crate) fn new(store: Store, path: &str, temporary: Temporary) -> Self {
-        Writer { store, path: path.to_owned(), target: Target::Temporary(temporary), size: 0 }
+    pub(crate) fn new(store: Store, path: &str, temporary: Temporary, seen: Option<Metadata>) -> Self {
+        Writer { store, path: path.to_owned(), target: Target::Temporary(temporary, seen), size: 0 }
     }
 
     pub(crate) fn in_place(store: Store, path: &str, file: File, size: u64) -> Self {
@@ -32,18 +39,19 @@ impl Writer {
 
     fn file(&self) -> &File {
         match &self.target {
-            Target::Temporary(temporary) => temporary.file(),
+            Target::Temporary(temporary, _) => temporary.file(),
             Target::InPlace(file) => file,
         }
     }
 
     /// Brings the bytes to the disk, and then their name. Distribution's layout knows no difference between an upload
-    /// that was closed and a file that was committed.
-    async fn finish(self) -> Result<u64> {
+    /// that was closed and a file that was committed; but only a commit replaces what came while the upload was open.
+    async fn finish(self, end: End) -> Result<u64> {
         let synced = self.file().sync().await;
         match self.target {
-            Target::Temporary(temporary) => match synced {
-                Ok(()) => self.store.publish(temporary, &self.path).await?,
+            Target::Temporary(temporary, seen) => match synced {
+                Ok(()) if end == End::Commit => self.store.publish(temporary, &self.path).await?,
+                Ok(()) => self.store.publish_over(seen, temporary, &self.path).await?,
                 // Nobody knows what the disk has of it: it must not take the place of what was committed.
                 Err(error) => return Err(self.store.discard(temporary, error.into()).await),
             },
@@ -84,16 +92,16 @@ impl FileWriter for Writer {
     }
 
     async fn close(self) -> Result<u64> {
-        self.finish().await
+        self.finish(End::Close).await
     }
 
     async fn commit(self) -> Result<u64> {
-        self.finish().await
+        self.finish(End::Commit).await
     }
 
     async fn cancel(self) -> Result<()> {
         match self.target {
-            Target::Temporary(temporary) => self.store.remove(temporary).await,
+            Target::Temporary(temporary, _) => self.store.remove(temporary).await,
             Target::InPlace(_) => match self.store.dir().remove_file(names::relative(&self.path)).await {
                 Err(error) if !error.is_not_found() => Err(error.into()),
                 _ => Ok(()),

@@ -1,9 +1,10 @@
 //! What every driver has in front of it, so that no driver need do it.
 //!
-//! [`Base`] checks, names and measures; [`Retrying`](retry::Retrying) tries again; [`ConcurrencyLimit`] bounds. Each is a
-//! driver that wraps a driver, and they are stacked in this order: the limit innermost, so that what `base` refuses costs
-//! no permit, and none is held while an attempt waits for its turn; retries inside `base`, so that an operation is checked,
-//! measured and named once, with all its attempts.
+//! [`Base`] checks, names and measures; [`Retrying`](retry::Retrying) retries; [`ConcurrencyLimit`] bounds;
+//! [`OrderedChanges`] keeps changes in order whose callers have gone. Each is a driver that wraps a driver, and they are
+//! stacked in this order: the last two innermost, so that what `base` refuses costs no permit, none is held while an attempt
+//! waits for its turn, and what goes on without its caller is one attempt; retries inside `base`, so that an operation is
+//! checked, measured and named once, with all its attempts.
 //!
 //! What [`Base`] does with an operation, in this order (one file each):
 //!
@@ -28,6 +29,7 @@ pub(crate) mod http;
 mod limit;
 mod listing;
 mod measure;
+mod ordered;
 mod parameters;
 mod reader;
 pub mod retry;
@@ -53,6 +55,7 @@ use stamp::Stamp;
 
 pub use duration::GoDuration;
 pub use limit::ConcurrencyLimit;
+pub use ordered::OrderedChanges;
 pub use parameters::Parameters;
 pub use secret::Secret;
 

@@ -103,9 +103,15 @@ impl FileWriter for Held {
 
     async fn commit(self: Box<Self>) -> Result<u64> {
         if self.is_broken {
-            // Dropped, the driver's writer counts as closed: what had been stored stays, as after any failed commit.
+            // Closed, and not only dropped: what had been stored stays, as after any failed commit.
             let error = self.broken();
-            return self.finish(Operation::Commit, async |_, _| Err(error)).await;
+            let close = async |inner: Box<dyn FileWriter>, _| {
+                if let Err(error) = inner.close().await {
+                    tracing::debug!(%error, "an upload that cannot be committed could not be closed either");
+                }
+                Err(error)
+            };
+            return self.finish(Operation::Commit, close).await;
         }
         self.finish(Operation::Commit, async |inner, check| check.size(inner.commit().await?)).await
     }

@@ -44,7 +44,9 @@ pub type EntryStream = BoxStream<'static, Result<Entry>>;
 ///
 /// Dropping the future of `get_content`, `reader`, `stat`, `list`, `walk`, `redirect_url` or `uploads`, or a stream
 /// that one returned, changes nothing. Dropping another leaves its outcome unknown, but never a mix: a file is old or
-/// new.
+/// new. Whatever the driver still does for it, it does before a later operation on the same path answers, or not at all:
+/// what was acknowledged stays. A driver that cannot stop what it has begun stands behind
+/// [`OrderedChanges`](crate::base::OrderedChanges).
 #[async_trait]
 pub trait StorageDriver: Send + Sync + fmt::Debug {
     /// Returns the driver's name, as it stands in errors: for Distribution's drivers, theirs.
@@ -166,14 +168,37 @@ pub trait StorageDriver: Send + Sync + fmt::Debug {
 /// An upload in progress.
 ///
 /// One of [`close`](FileWriter::close), [`commit`](FileWriter::commit) and [`cancel`](FileWriter::cancel) ends it and
-/// consumes it, whether it succeeds or not. Dropped, it counts as closed, with what had been stored by then.
+/// consumes it, whether it succeeds or not.
 ///
 /// | state | `write` | `commit` | `close` | `cancel` |
 /// |---|---|---|---|---|
-/// | open | goes on | file readable, whole | kept, to be continued | no byte stays readable |
+/// | open | continues | file readable, whole | kept, to be continued | no byte stays readable |
 /// | after a failed `write` | writer-ended | writer-ended | as open | as open |
 ///
 /// (`base` answers the two writer-ended cells; a commit of an upload with a hole would store a damaged file.)
+///
+/// # The life of a writer
+///
+/// ```text
+///            write                       what is at the path afterwards
+///            +---+
+///            |   v     commit            the file, whole, in place of whatever was there
+///  writer ---> open ---- close --------> what was there; or the upload, where the layout shows uploads and nothing else
+///              |  |                      came to the path since the writer was opened (conflict)
+///              |  +----- cancel -------> nothing of this upload
+///              |
+///              +-------- dropped ------> as after a close, of what had been stored by then: perhaps nothing
+/// ```
+///
+/// *Dropped* is also a writer whose `write` failed or timed out and that is then let go, and the writer within a future of
+/// `close`, `commit` or `cancel` that is dropped before it answers; that one may have ended as it was asked to.
+///
+/// **A commit wins.** Once a later operation on the path has been acknowledged, whether by the same driver, another one
+/// on the same store or another process, nothing that a dropped writer still does changes the path. So a driver ends
+/// what it does for a dropped writer before it answers the next operation on the path, as
+/// [`OrderedChanges`](crate::base::OrderedChanges) does, or does nothing any more, as the driver `filesystem`. Where
+/// neither is possible between processes, since a request that was sent to a store cannot be taken back, what was in flight
+/// when the writer was dropped counts as another client's change at the same time.
 #[async_trait]
 pub trait FileWriter: Send {
     /// Returns how many bytes the upload has, those included that it had when it was continued and those that are
@@ -192,7 +217,8 @@ pub trait FileWriter: Send {
     /// Keeps what was written, to be continued later, and returns the upload's size in bytes.
     ///
     /// When it fails, what had been stored is still there, and with [`resumable`](Capabilities::resumable) can be
-    /// continued.
+    /// continued. But a close never replaces what somebody else stored at the path since the writer was opened: it then
+    /// fails with [`Conflict`](super::ErrorKind::Conflict), and the upload is gone.
     async fn close(self: Box<Self>) -> Result<u64>;
 
     /// Makes the file readable at its path, whole, in place of what was there, and returns its size in bytes.

@@ -40,10 +40,13 @@ pub(super) fn register(entries: &mut BTreeMap<String, Entry>) {
     }
     #[cfg(feature = "s3")]
     for name in ["s3", "s3aws"] {
+        use crate::base::OrderedChanges;
         use crate::drivers::s3::S3;
         let constructor: Constructor = Arc::new(|parameters, retries| {
             Box::pin(async move {
-                Ok(Arc::new(S3::open_with(parameters.parse()?, retries).await?) as Arc<dyn StorageDriver>)
+                // A request that was sent cannot be taken back.
+                let driver = S3::open_with(parameters.parse()?, retries).await?;
+                Ok(Arc::new(OrderedChanges::new(Arc::new(driver))) as Arc<dyn StorageDriver>)
             })
         });
         let identify: Identify = Arc::new(|parameters, retries| {

@@ -19,6 +19,7 @@ use super::pool::Pool;
 use super::reading::{take_body, take_listing};
 use super::worker::Spec;
 use super::writer::GuestWriter;
+use crate::base::OrderedChanges;
 use crate::contract::{
     ByteRange, Capabilities, Cursor, EntryStream, Error, ErrorKind, FileInfo, FileWriter, MAX_CONTENT, Operation,
     Position, Reader, RedirectRequest, Result, StorageDriver, StoragePath, WriteMode, walk_by_listing,
@@ -63,7 +64,8 @@ impl ComponentDriver {
     ///
     /// Dropping the future ends the instance that it started.
     ///
-    /// The driver is plain: the factory wraps it in [`Base`](crate::base::Base), on whose checks a component relies.
+    /// Its changes are [ordered](OrderedChanges). Otherwise the driver is plain: the factory wraps it in
+    /// [`Base`](crate::base::Base), on whose checks a component relies.
     ///
     /// # Errors
     ///
@@ -73,7 +75,8 @@ impl ComponentDriver {
         let stamp = |error: Error| error.with_driver(name).with_operation(Operation::Open);
         let spec = Arc::new(self.spec(name.into(), parameters).await.map_err(stamp)?);
         let pool = Pool::open(spec, self.component.description().instances).await.map_err(stamp)?;
-        Ok(Arc::new(OpenedDriver { pool }))
+        // A call that a component has begun cannot be taken back.
+        Ok(Arc::new(OrderedChanges::new(Arc::new(OpenedDriver { pool }))))
     }
 
     async fn spec(&self, name: Arc<str>, parameters: String) -> Result<Spec> {

@@ -193,6 +193,19 @@ impl Dir {
         renamed.map_err(|cause| Error::new("rename to", to, &cause))
     }
 
+    /// Gives a file a second name, which nothing has yet.
+    ///
+    /// With [`remove_file`](Self::remove_file) of the first name this is a rename that replaces nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorCode::AlreadyExists`] if something has the name.
+    pub async fn hard_link(&self, from: &str, to: &str) -> Result<()> {
+        let flags = wasi::PathFlags::empty();
+        let linked = self.descriptor.link_at(flags, from.to_owned(), &self.descriptor, to.to_owned()).await;
+        linked.map_err(|cause| Error::new("link to", to, &cause))
+    }
+
     /// Removes a file, or a symbolic link.
     ///
     /// # Errors

@@ -62,6 +62,8 @@ pub struct Metadata {
     pub size: u64,
     /// When the content last changed, where the file system says.
     pub modified: Option<Timestamp>,
+    /// When the content, the name or an attribute last changed, where the file system says.
+    pub changed: Option<Timestamp>,
 }
 
 impl From<wasi::DescriptorStat> for Metadata {
@@ -71,6 +73,7 @@ impl From<wasi::DescriptorStat> for Metadata {
             file_type: stat.type_.into(),
             size: stat.size,
             modified: stat.data_modification_timestamp.map(timestamp),
+            changed: stat.status_change_timestamp.map(timestamp),
         }
     }
 }

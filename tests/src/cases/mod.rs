@@ -7,6 +7,7 @@ use crate::{Context, Outcome};
 mod concurrency;
 mod content;
 mod delete;
+mod dropped;
 mod errors;
 mod listing;
 mod moves;
@@ -99,6 +100,7 @@ pub fn all_cases() -> Vec<Case> {
         reader::cases(),
         writer::cases(),
         uploads::cases(),
+        dropped::cases(),
         stat::cases(),
         listing::cases(),
         walk::cases(),

@@ -84,6 +84,13 @@ faults! {
     AppendToContentStartsAnew "append_to_content" "Append to committed content starts anew.";
     UploadsKnownToOneInstance "append_by_another_instance" "An upload is known only to the instance that began it.";
     SecondAppendStartsAnew "two_continue_one_upload" "A second append to an open upload starts anew.";
+    DroppedWriterCommitsLate "a_commit_wins" "A dropped writer is committed in the background.";
+    DroppedCommitsLandLate "a_commit_wins" "A commit whose caller has gone takes effect later.";
+    DroppedWriterPutsLate "another_instances_commit_wins" "What a dropped writer had is put in the background.";
+    DroppedPutsLandLate "a_put_wins" "A put whose caller has gone takes effect later.";
+    DroppedDeletesLandLate "a_put_wins" "A delete whose caller has gone takes effect later.";
+    DroppedMovesLandLate "a_put_wins" "A move whose caller has gone takes effect later.";
+    DroppedWriterWritesLate "append_after_a_dropped_writer" "A dropped writer adds its last bytes later.";
     AppendUndeclared "append_without_resumable" "Append works and resumable is not declared.";
     NewDeletesTheOld "old_content_until_commit" "A new writer deletes the committed content.";
     UploadShowsOtherBytes "before_the_commit" "Before the commit the path reads as bytes of nobody.";

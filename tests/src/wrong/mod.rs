@@ -4,6 +4,7 @@
 //! case that [`Fault::breaks`] names fails on the wrong driver and passes on the right one.
 
 mod fault;
+mod late;
 mod matrix;
 mod redeclared;
 mod state;
@@ -233,6 +234,10 @@ impl StorageDriver for Wrong {
                 let folded = path.parent().unwrap_or_else(StoragePath::root).join(&name)?;
                 self.inner.put_content(&folded, content).await
             }
+            Fault::DroppedPutsLandLate => {
+                let (inner, path) = (self.inner.clone(), path.clone());
+                late::later(async move { inner.put_content(&path, content).await }).await
+            }
             _ => self.spoil(self.inner.put_content(path, content).await),
         }
     }
@@ -302,6 +307,9 @@ impl StorageDriver for Wrong {
     }
 
     async fn writer(&self, path: &StoragePath, mode: WriteMode) -> Result<Box<dyn FileWriter>> {
+        if late::concerns(self.fault) {
+            return Ok(Box::new(late::LateWriter::open(self.inner.clone(), self.fault, path, mode).await?));
+        }
         writer::open(self.inner.clone(), self.fault, self.state.clone(), path, mode).await
     }
 
@@ -403,6 +411,10 @@ impl StorageDriver for Wrong {
                 self.inner.move_file(source, destination).await
             }
             Fault::MoveOntoItselfDeletes if source == destination => self.inner.delete(source).await,
+            Fault::DroppedMovesLandLate => {
+                let (inner, source, destination) = (self.inner.clone(), source.clone(), destination.clone());
+                late::later(async move { inner.move_file(&source, &destination).await }).await
+            }
             _ => self.spoil(self.inner.move_file(source, destination).await),
         }
     }
@@ -448,6 +460,10 @@ impl StorageDriver for Wrong {
             Fault::PutOfADeletedPathIsForgotten | Fault::EmptiedDirectoryShowsGhosts => {
                 self.state.remember(path);
                 self.inner.delete(path).await
+            }
+            Fault::DroppedDeletesLandLate => {
+                let (inner, path) = (self.inner.clone(), path.clone());
+                late::later(async move { inner.delete(&path).await }).await
             }
             Fault::DeleteDoesNothing => self.inner.stat(path).await.map(|_| ()),
             _ => self.spoil(self.inner.delete(path).await),

@@ -15,9 +15,18 @@
 //!
 //! # Uploads
 //!
-//! In Distribution's layout an unfinished upload lies at its path, where both continue it: closing and committing are
-//! the same here, and a continued upload is written in place. An upload whose sync fails is not kept: nobody can tell
-//! which of its bytes are on the disk.
+//! In Distribution's layout an unfinished upload lies at its path, where both continue it. A close publishes the upload
+//! there as a commit does, with one difference: a commit replaces whatever is at the path, and a close that finds something
+//! else there than the writer did when it was opened fails with a conflict, and its bytes are gone. A continued upload is
+//! written in place. An upload whose sync fails is not kept: nobody can tell which of its bytes are on the disk.
+//!
+//! # Callers that go away
+//!
+//! An operation whose future is dropped changes no path after the drop has returned (`gate.rs`), whatever its blocking
+//! thread still does. A writer that is dropped loses a new upload, whose temporary is removed; of a continued one, the
+//! writes that were complete stay. The write that is in flight at that moment may still lengthen the file at its path:
+//! another writer that continues the file and a move wait for it, a put and a commit put another file in its place, and a
+//! reader may see it grow, as it may while any upload is in progress. All of this holds between processes too.
 //!
 //! # Within the root
 //!
@@ -29,6 +38,7 @@
 
 mod config;
 mod error;
+mod gate;
 mod listing;
 mod lock;
 mod names;
@@ -51,6 +61,7 @@ use crate::contract::{
     ByteRange, Capabilities, Cursor, EntryStream, Error, ErrorKind, FileInfo, FileWriter, Position, Reader,
     RedirectRequest, Result, StorageDriver, StoragePath, WriteMode, walk_by_listing,
 };
+use gate::{Caller, Gate};
 use root::Root;
 use writer::Writer;
 
@@ -114,6 +125,18 @@ impl Filesystem {
         let (root, path) = (Arc::clone(&self.root), path.clone());
         blocking(move || work(&root, &path)).await
     }
+
+    /// Does something that blocks and changes what is stored, by steps through the gate: it changes nothing more once the
+    /// future is dropped.
+    async fn change<T: Send + 'static>(
+        &self,
+        path: &StoragePath,
+        work: impl FnOnce(&Root, &StoragePath, &Gate) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let caller = Caller::default();
+        let gate = caller.gate();
+        self.run(path, move |root, path| work(root, path, &gate)).await
+    }
 }
 
 /// Runs what blocks on a thread for that.
@@ -151,7 +174,7 @@ impl StorageDriver for Filesystem {
     }
 
     async fn put_content(&self, path: &StoragePath, content: Bytes) -> Result<()> {
-        self.run(path, move |root, path| store::put(root, path, &content)).await
+        self.change(path, move |root, path, gate| store::put(root, path, &content, gate)).await
     }
 
     async fn reader(&self, path: &StoragePath, range: ByteRange) -> Result<Reader> {
@@ -181,16 +204,16 @@ impl StorageDriver for Filesystem {
 
     async fn move_file(&self, source: &StoragePath, destination: &StoragePath) -> Result<()> {
         let destination = destination.clone();
-        self.run(source, move |root, source| store::move_file(root, source, &destination)).await
+        self.change(source, move |root, source, gate| store::move_file(root, source, &destination, gate)).await
     }
 
     async fn delete(&self, path: &StoragePath) -> Result<()> {
-        self.run(path, store::delete).await
+        self.change(path, store::delete).await
     }
 
     async fn delete_files(&self, paths: &[StoragePath]) -> Result<()> {
-        let (root, paths) = (Arc::clone(&self.root), paths.to_vec());
-        blocking(move || store::delete_files(&root, &paths)).await
+        let paths = paths.to_vec();
+        self.change(&StoragePath::root(), move |root, _, gate| store::delete_files(root, &paths, gate)).await
     }
 
     async fn redirect_url(&self, _: &StoragePath, _: &RedirectRequest) -> Result<Option<String>> {

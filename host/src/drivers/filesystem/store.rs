@@ -9,6 +9,7 @@ use cap_std::fs::{Dir, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
 use rustix::fs::{Mode, OFlags};
 
 use super::error::{Intent, error};
+use super::gate::Gate;
 use super::lock::lock;
 use super::root::{Root, name, sync_directory};
 use super::temporary::Temporary;
@@ -16,6 +17,9 @@ use crate::contract::{ByteRange, Error, ErrorKind, FileInfo, MAX_CONTENT, Result
 
 /// How often a put begins again because its directory was deleted under it.
 const ATTEMPTS: usize = 8;
+
+/// How long a move waits for a writer's lock: a writer that was dropped keeps it until its last write is done.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Returns what is at a path.
 pub(super) fn stat(root: &Root, path: &StoragePath) -> Result<FileInfo> {
@@ -75,17 +79,17 @@ pub(super) fn get(root: &Root, path: &StoragePath) -> Result<Vec<u8>> {
 }
 
 /// Stores the whole content of a file.
-pub(super) fn put(root: &Root, path: &StoragePath, content: &[u8]) -> Result<()> {
+pub(super) fn put(root: &Root, path: &StoragePath, content: &[u8], gate: &Gate) -> Result<()> {
     let attempt = || -> io::Result<()> {
         let temporary = Temporary::create(root.make_parent(path)?)?;
         temporary.file().as_ref().write_all(content)?;
-        temporary.publish(name(path))
+        temporary.publish(name(path), gate)
     };
     again_where_deleted(attempt).map_err(|found| error(path, Intent::Store, found))
 }
 
 /// Moves a file.
-pub(super) fn move_file(root: &Root, source: &StoragePath, destination: &StoragePath) -> Result<()> {
+pub(super) fn move_file(root: &Root, source: &StoragePath, destination: &StoragePath, gate: &Gate) -> Result<()> {
     let missing = |found| error(source, Intent::Find, found);
     let from = root.parent(source).map_err(missing)?;
     // The link itself, if it is one, is what is moved.
@@ -98,7 +102,7 @@ pub(super) fn move_file(root: &Root, source: &StoragePath, destination: &Storage
     let _locked = match from.open_with(name(source), &options) {
         Ok(file) => {
             let file = file.into_std();
-            lock(&file, source, Duration::ZERO)?;
+            lock(&file, source, PATIENCE)?;
             Some(file)
         }
         // What cannot be read can be moved.
@@ -106,7 +110,7 @@ pub(super) fn move_file(root: &Root, source: &StoragePath, destination: &Storage
     };
     let attempt = || -> io::Result<()> {
         let to = root.make_parent(destination)?;
-        from.rename(name(source), &to, name(destination))?;
+        gate.pass(|| from.rename(name(source), &to, name(destination)))?;
         // First where it is now: in between it has two names rather than none.
         sync_directory(&to)?;
         sync_directory(&from)
@@ -120,20 +124,20 @@ pub(super) fn move_file(root: &Root, source: &StoragePath, destination: &Storage
 }
 
 /// Deletes a file, or a directory with all below it.
-pub(super) fn delete(root: &Root, path: &StoragePath) -> Result<()> {
+pub(super) fn delete(root: &Root, path: &StoragePath, gate: &Gate) -> Result<()> {
     let missing = |found| error(path, Intent::Find, found);
     let parent = root.parent(path).map_err(missing)?;
     let failed = |found| error(path, Intent::Store, found);
     if parent.symlink_metadata(name(path)).map_err(missing)?.is_dir() {
-        remove_tree(&parent, name(path).as_ref()).map_err(failed)?;
+        remove_tree(&parent, name(path).as_ref(), gate).map_err(failed)?;
     } else {
-        parent.remove_file(name(path)).map_err(missing)?;
+        gate.pass(|| parent.remove_file(name(path))).map_err(missing)?;
     }
     sync_directory(&parent).map_err(failed)
 }
 
 /// Deletes files. Those that are missing, and directories, are passed over.
-pub(super) fn delete_files(root: &Root, paths: &[StoragePath]) -> Result<()> {
+pub(super) fn delete_files(root: &Root, paths: &[StoragePath], gate: &Gate) -> Result<()> {
     let mut changed: Vec<(&str, Dir)> = Vec::new();
     for path in paths {
         let failed = |found| error(path, Intent::Store, found);
@@ -150,7 +154,7 @@ pub(super) fn delete_files(root: &Root, paths: &[StoragePath]) -> Result<()> {
             },
         };
         let parent = &changed[index].1;
-        match parent.remove_file(name(path)) {
+        match gate.pass(|| parent.remove_file(name(path))) {
             // Linux says EISDIR, POSIX allows EPERM: a directory is none of ours here.
             Err(_) if parent.symlink_metadata(name(path)).is_ok_and(|found| found.is_dir()) => {}
             Err(error) if is_missing(&error) => {}
@@ -166,7 +170,7 @@ pub(super) fn delete_files(root: &Root, paths: &[StoragePath]) -> Result<()> {
 /// Removes a directory with all in it that is there when it is looked at.
 ///
 /// What somebody stores there meanwhile may stay, and its directories with it: they are removed only empty, in one step.
-fn remove_tree(parent: &Dir, name: &OsStr) -> io::Result<()> {
+fn remove_tree(parent: &Dir, name: &OsStr, gate: &Gate) -> io::Result<()> {
     // One name, and no link behind it: this cannot lead out of the parent.
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let directory = match rustix::fs::openat(parent, name, flags, Mode::empty()).map_err(io::Error::from) {
@@ -178,15 +182,15 @@ fn remove_tree(parent: &Dir, name: &OsStr) -> io::Result<()> {
         // A name that is not text cannot be Distribution's; it is removed all the same.
         let name = entry.file_name();
         let removed = match entry.file_type()?.is_dir() {
-            true => remove_tree(&directory, &name),
-            false => directory.remove_file(&name),
+            true => remove_tree(&directory, &name, gate),
+            false => gate.pass(|| directory.remove_file(&name)),
         };
         match removed {
             Err(error) if is_missing(&error) => {}
             removed => removed?,
         }
     }
-    match parent.remove_dir(name) {
+    match gate.pass(|| parent.remove_dir(name)) {
         Err(error) if is_missing(&error) || error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
         removed => removed,
     }

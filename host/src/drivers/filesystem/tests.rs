@@ -196,3 +196,75 @@ async fn the_root_is_an_empty_directory_before_anything_is_stored() {
     assert_eq!(names(&driver, "/").await, Vec::<String>::new());
     assert!(!directory.path().join("root").exists(), "a look made the root");
 }
+
+/// Returns the names of temporaries in a directory of the root, once what goes on in the background has ended.
+async fn temporaries(directory: &std::path::Path) -> Vec<String> {
+    let left = || {
+        let names = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with('~')).collect::<Vec<_>>()
+    };
+    for _ in 0..200 {
+        if left().is_empty() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    left()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dropped_upload_never_replaces_what_was_committed_since() {
+    let (driver, directory) = driver().await;
+    for round in 0..100 {
+        let file = path(&format!("/d/file{round}"));
+        let mut dropped = driver.writer(&file, WriteMode::New).await.unwrap();
+        dropped.write(Bytes::from(vec![1; 100_000])).await.unwrap();
+        drop(dropped);
+        let mut writer = driver.writer(&file, WriteMode::New).await.unwrap();
+        writer.write(Bytes::from_static(b"four")).await.unwrap();
+        writer.commit().await.unwrap();
+    }
+    assert_eq!(temporaries(&directory.path().join("root/d")).await, Vec::<String>::new());
+    for round in 0..100 {
+        assert_eq!(driver.get_content(&path(&format!("/d/file{round}"))).await.unwrap(), "four", "round {round}");
+    }
+}
+
+#[tokio::test]
+async fn a_close_replaces_nothing_that_came_while_the_upload_was_open_and_a_commit_does() {
+    let (driver, directory) = driver().await;
+    // As another process would open it.
+    let config = FilesystemConfig { root_directory: directory.path().join("root"), ..FilesystemConfig::default() };
+    let other = Filesystem::open(config).await.unwrap();
+    for was_there in [false, true] {
+        let file = path(&format!("/{was_there}"));
+        if was_there {
+            put(&driver, file.as_str()).await;
+        }
+        let mut late = driver.writer(&file, WriteMode::New).await.unwrap();
+        let mut latest = driver.writer(&file, WriteMode::New).await.unwrap();
+        late.write(Bytes::from_static(b"late")).await.unwrap();
+        latest.write(Bytes::from_static(b"latest")).await.unwrap();
+        other.put_content(&file, Bytes::from_static(b"new")).await.unwrap();
+        assert_eq!(late.close().await.unwrap_err().kind(), &ErrorKind::Conflict);
+        assert_eq!(driver.get_content(&file).await.unwrap(), "new");
+        latest.commit().await.unwrap();
+        assert_eq!(driver.get_content(&file).await.unwrap(), "latest");
+    }
+    assert_eq!(temporaries(&directory.path().join("root")).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_continued_upload_that_is_dropped_keeps_its_complete_writes_and_frees_its_lock() {
+    let (driver, _directory) = driver().await;
+    put(&driver, "/file").await;
+    let before = driver.stat(&path("/file")).await.unwrap().size;
+    for round in 1..=20 {
+        let mut writer = driver.writer(&path("/file"), WriteMode::Append).await.unwrap();
+        assert_eq!(writer.size(), before + (round - 1) * 300_000);
+        writer.write(Bytes::from(vec![round as u8; 300_000])).await.unwrap();
+        drop(writer);
+    }
+    driver.move_file(&path("/file"), &path("/moved")).await.unwrap();
+    assert_eq!(driver.stat(&path("/moved")).await.unwrap().size, before + 20 * 300_000);
+}

@@ -1,4 +1,4 @@
-//! Uploads: anew into a temporary that is renamed at the end, or on in place.
+//! Uploads: a new one into a temporary that is renamed at the end, a continued one in place.
 
 use std::fs::File;
 use std::io;
@@ -14,9 +14,10 @@ use rustix::fs::OFlags;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::error::{Intent, error};
+use super::gate::{Caller, Gate};
 use super::lock::lock;
 use super::root::{Root, name, sync_directory};
-use super::temporary::Temporary;
+use super::temporary::{Seen, Temporary};
 use super::{blocking, store};
 use crate::contract::{Error, ErrorKind, FileWriter, Result, StoragePath, WriteMode};
 
@@ -32,13 +33,23 @@ const MANY: usize = 8;
 /// How many writers are open in this process.
 static OPEN: AtomicUsize = AtomicUsize::new(0);
 
-/// How long a writer waits for the one before it: one that was dropped is still being closed.
+/// How long a writer waits for the one before it: one that was dropped keeps its lock until its last write is done.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How an upload ends that is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// To be continued. It does not replace what came to its path while it was open.
+    Close,
+    /// As the file. It replaces what is there.
+    Commit,
+}
 
 /// Where the bytes go.
 enum Target {
-    /// A file that is renamed over the path at close and commit, as Distribution's readers expect to find it.
-    Temporary(Temporary),
+    /// A file that is renamed over the path at close and commit, as Distribution's readers expect to find it; with what was
+    /// at the path when the writer was opened.
+    Temporary(Temporary, Seen),
     /// The file at the path, continued as Distribution does.
     InPlace(Arc<File>),
 }
@@ -73,7 +84,8 @@ impl Writer {
                 WriteMode::New => {
                     let temporary = begin(&root, &path)?;
                     let file = Arc::clone(temporary.file());
-                    (Target::Temporary(temporary), file, 0)
+                    let seen = Seen::at(temporary.directory(), name(&path));
+                    (Target::Temporary(temporary, seen), file, 0)
                 }
                 WriteMode::Append => {
                     let (file, size) = resume(&root, &path)?;
@@ -119,7 +131,7 @@ impl Writer {
         Ok(())
     }
 
-    async fn finish(&mut self) -> Result<u64> {
+    async fn finish(&mut self, end: End) -> Result<u64> {
         // A write that fails now has failed the close: what was stored before it is kept, and can be continued.
         let mut flushed = Ok(());
         if !self.gathered.is_empty() {
@@ -129,7 +141,9 @@ impl Writer {
         let flushed = flushed.and(self.wait().await);
         let (size, failed) = (self.written, self.failed);
         let Some(upload) = self.upload.take() else { return Ok(size) };
-        let finished = blocking(move || upload.finish(size, failed)).await;
+        let caller = Caller::default();
+        let gate = caller.gate();
+        let finished = blocking(move || upload.finish(end, size, failed, &gate)).await;
         flushed.and(finished).map(|()| size)
     }
 }
@@ -163,24 +177,32 @@ fn resume(root: &Root, path: &StoragePath) -> Result<(Arc<File>, u64)> {
 }
 
 impl Upload {
-    /// Keeps the upload at its path: for Distribution's layout a close and a commit are the same.
-    fn finish(self, size: u64, failed: bool) -> Result<()> {
+    /// Keeps the upload at its path: in Distribution's layout a closed upload lies where a committed file does.
+    fn finish(self, end: End, size: u64, failed: bool, gate: &Gate) -> Result<()> {
         let Upload { root, path, target } = self;
         let failed_to = |found| error(&path, Intent::Store, found);
-        let deleted = || Error::new(ErrorKind::Conflict, "the upload was deleted meanwhile").with_path(&path);
+        let conflict = |message| Error::new(ErrorKind::Conflict, message).with_path(&path);
+        let deleted = || conflict("the upload was deleted meanwhile");
         match target {
-            Target::Temporary(temporary) => {
+            Target::Temporary(temporary, seen) => {
                 if failed {
                     temporary.file().set_len(size).map_err(failed_to)?;
                 }
-                match temporary.publish(name(&path)) {
+                let published = match end {
+                    End::Commit => temporary.publish(name(&path), gate),
+                    End::Close => temporary.publish_over(&seen, name(&path), gate),
+                };
+                match published {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => Err(deleted()),
+                    Err(error) if end == End::Close && error.kind() == io::ErrorKind::AlreadyExists => {
+                        Err(conflict("somebody else stored a file at the path while this upload was open"))
+                    }
                     published => published.map_err(failed_to),
                 }
             }
             Target::InPlace(file) => {
                 if failed {
-                    file.set_len(size).map_err(failed_to)?;
+                    gate.pass(|| file.set_len(size)).map_err(failed_to)?;
                 }
                 file.sync_all().map_err(failed_to)?;
                 let ours = file.metadata().map_err(failed_to)?;
@@ -197,14 +219,14 @@ impl Upload {
     }
 
     /// Throws the upload away.
-    fn cancel(self) -> Result<()> {
+    fn cancel(self, gate: &Gate) -> Result<()> {
         let Upload { root, path, target } = self;
         let failed = |found| error(&path, Intent::Store, found);
         let Target::InPlace(file) = target else { return Ok(()) };
         // Not what somebody else has put there since.
         if is_at(&root, &path, &file.metadata().map_err(failed)?) {
             let parent = root.parent(&path).map_err(failed)?;
-            match parent.remove_file(name(&path)) {
+            match gate.pass(|| parent.remove_file(name(&path))) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 removed => removed.and_then(|()| sync_directory(&parent)).map_err(failed)?,
             }
@@ -244,54 +266,38 @@ impl FileWriter for Writer {
     }
 
     async fn close(mut self: Box<Self>) -> Result<u64> {
-        self.finish().await
+        self.finish(End::Close).await
     }
 
     async fn commit(mut self: Box<Self>) -> Result<u64> {
-        self.finish().await
+        self.finish(End::Commit).await
     }
 
     async fn cancel(mut self: Box<Self>) -> Result<()> {
         // Whatever became of it, it is thrown away.
         let _ = self.wait().await;
         match self.upload.take() {
-            Some(upload) => blocking(move || upload.cancel()).await,
+            Some(upload) => {
+                let caller = Caller::default();
+                let gate = caller.gate();
+                blocking(move || upload.cancel(&gate)).await
+            }
             None => Ok(()),
         }
     }
 }
 
+/// Counts as closed, with what had been stored: nothing of a new upload, and of a continued one the writes that were
+/// complete. Nothing is published here: by the time that a blocking thread came to it, the path could be somebody else's.
 impl Drop for Writer {
     fn drop(&mut self) {
         OPEN.fetch_sub(1, Ordering::Relaxed);
+        // The write that is in flight keeps the file, and so the lock of a continued upload, until it is done.
         let Some(upload) = self.upload.take() else { return };
-        let (file, gathered, pending) = (Arc::clone(&self.file), self.gathered.split().freeze(), self.pending.take());
-        let (written, failed) = (self.written, self.failed);
-        let close = async move {
-            let (mut size, mut failed) = (written, failed);
-            if let Some((from, pending)) = pending
-                && !matches!(pending.await, Ok(Ok(())))
-            {
-                (size, failed) = (from, true);
-            }
-            let path = upload.path.clone();
-            let closed = blocking(move || {
-                if !failed {
-                    failed = file.write_all_at(&gathered, size).is_err();
-                    size += if failed { 0 } else { gathered.len() as u64 };
-                }
-                upload.finish(size, failed)
-            });
-            // Nobody is left to hear of it but the log.
-            if let Err(error) = closed.await {
-                tracing::warn!(path = %path, %error, "a dropped upload could not be closed");
-            }
-        };
+        // Removing a large temporary takes a while, and touches nothing but that.
         match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(close)),
-            Err(_) => {
-                tracing::warn!(path = %self.path, "an upload was dropped outside of the executor and is thrown away")
-            }
+            Ok(runtime) => drop(runtime.spawn_blocking(move || drop(upload))),
+            Err(_) => drop(upload),
         }
     }
 }

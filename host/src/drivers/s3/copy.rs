@@ -6,7 +6,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::config::{MAX_PART, MIN_PART};
 use super::error::Effect;
-use super::multipart::Multipart;
+use super::multipart::{Multipart, Others};
 use super::store::{Store, describe};
 use crate::contract::{Error, FileInfo, Result, StoragePath};
 
@@ -23,7 +23,7 @@ impl Store {
         if info.size <= self.config.multipartcopythresholdsize {
             self.copy(&info, destination).await?;
         } else {
-            let mut upload = self.begin(destination).await?;
+            let mut upload = self.begin(destination, Others::Abort).await?;
             let copied = async {
                 self.copy_into(&mut upload, &info).await?;
                 self.complete(&mut upload).await

@@ -33,6 +33,15 @@ struct StoredPart {
     completed: CompletedPart,
 }
 
+/// What becomes of other uploads of a key that have parts, when one is begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Others {
+    /// They are aborted: they were there when this writer was opened.
+    Abort,
+    /// They are kept: this writer aborted all when it was opened, so they are newer.
+    Keep,
+}
+
 /// An upload that is listed.
 pub(super) struct Listed {
     pub(super) key: String,
@@ -86,8 +95,9 @@ impl Store {
     /// Begins an upload: two requests.
     ///
     /// A request that arrives twice, or whose answer is lost, leaves an upload that nobody knows of, and which Distribution
-    /// would take for this one if it is listed first. So any other upload of the key is aborted.
-    pub(super) async fn begin(&self, path: &StoragePath) -> Result<Multipart> {
+    /// would take for this one if it is listed first. So any other upload of the key is aborted; but one that has parts only
+    /// if `with_parts` says so. Otherwise this one is aborted, and the answer is a conflict.
+    pub(super) async fn begin(&self, path: &StoragePath, with_parts: Others) -> Result<Multipart> {
         let key = self.keys.key(path);
         let since = SystemTime::now();
         let request = || {
@@ -98,10 +108,13 @@ impl Store {
         let Some(id) = answer.upload_id else {
             return Err(Error::new(ErrorKind::Other, "the store began an upload and gave it no id"));
         };
-        for other in self.uploads_of(&key).await? {
-            if other.id != id {
-                self.abort(&key, &other.id).await?;
+        for other in self.uploads_of(&key).await?.into_iter().filter(|other| other.id != id) {
+            if with_parts == Others::Keep && self.parts(&key, &other.id).await?.is_some_and(|(parts, _)| !parts.is_empty()) {
+                self.abort(&key, &id).await?;
+                let message = "somebody else began an upload at the path while this one was open";
+                return Err(Error::new(ErrorKind::Conflict, message).with_path(path));
             }
+            self.abort(&key, &other.id).await?;
         }
         Ok(Multipart {
             path: path.clone(),

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 
 use super::config::MIN_PART;
-use super::multipart::Multipart;
+use super::multipart::{Multipart, Others};
 use super::store::Store;
 use crate::contract::{Error, ErrorKind, FileInfo, FileWriter, Result, StoragePath, WriteMode};
 
@@ -88,13 +88,22 @@ impl Writer {
     /// Returns the upload in parts, and begins it if there is none.
     async fn parts(&mut self) -> Result<&mut Multipart> {
         if !matches!(self.stored, Stored::Parts(_)) {
-            self.stored = Stored::Parts(self.store.begin(&self.path).await?);
+            self.stored = Stored::Parts(self.store.begin(&self.path, self.others()).await?);
         }
         match &mut self.stored {
             Stored::Parts(upload) => Ok(upload),
             Stored::Nothing | Stored::Object(_) => {
                 Err(Error::new(ErrorKind::Other, "an upload was begun and is not there"))
             }
+        }
+    }
+
+    /// What a new writer finds when it begins its upload came after it was opened. So the late close of a writer whose client
+    /// has gone does not abort what that client has sent since.
+    fn others(&self) -> Others {
+        match self.mode {
+            WriteMode::New => Others::Keep,
+            WriteMode::Append => Others::Abort,
         }
     }
 
@@ -128,7 +137,7 @@ impl Writer {
         }
         let Stored::Object(info) = &self.stored else { return Ok(()) };
         if info.size >= MIN_PART {
-            let mut upload = self.store.begin(&self.path).await?;
+            let mut upload = self.store.begin(&self.path, Others::Abort).await?;
             if let Err(error) = self.store.copy_into(&mut upload, info).await {
                 self.store.abort_quietly(&upload).await;
                 return Err(error);

@@ -52,12 +52,7 @@ impl Call<'_> {
             let stored = uploads.store_at_once(name, &mut received, digest).await;
             stored.map_err(|error| self.failure(name, None, error))?;
         } else {
-            let id = uploads.begin(name).await?;
-            let stored = uploads.commit(name, id, None, &mut received, digest).await;
-            if stored.is_err() {
-                // Its address was given to nobody, so that nobody goes on with it. What cannot be deleted is purged later.
-                let _ = uploads.cancel(name, id).await;
-            }
+            let stored = uploads.push(name, received, digest).await;
             stored.map_err(|error| self.failure(name, None, error))?;
         }
         self.created(name, digest)
@@ -74,8 +69,8 @@ impl Call<'_> {
     pub(super) async fn add_to_upload(&self, name: &RepositoryName, id: Uuid, body: Body) -> Result<Response> {
         let chunk = self.chunk()?;
         let at = chunk.map(|chunk| chunk.first).or(self.believed_offset(name, id)?);
-        let mut received = self.receive(body, chunk).await?;
-        let size = self.registry.uploads().append(name, id, at, &mut received).await;
+        let received = self.receive(body, chunk).await?;
+        let size = self.registry.uploads().append(name, id, at, received).await;
         let size = size.map_err(|error| self.failure(name, Some(id), error))?;
         self.accepted(name, id, size)
     }
@@ -97,8 +92,8 @@ impl Call<'_> {
             None if is_empty => None,
             None => self.believed_offset(name, id)?,
         };
-        let mut received = self.receive(body, chunk).await?;
-        let stored = self.registry.uploads().commit(name, id, at, &mut received, &digest).await;
+        let received = self.receive(body, chunk).await?;
+        let stored = self.registry.uploads().commit(name, id, at, received, &digest).await;
         stored.map_err(|error| self.failure(name, Some(id), error))?;
         self.created(name, &digest)
     }

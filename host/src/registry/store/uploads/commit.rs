@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
 use uuid::Uuid;
 
-use super::{Held, Incoming, Open, Stopped, UploadError, Uploads, conflict, receive};
+use super::{Held, Incoming, Open, Stopped, UploadError, Uploads, conflict, receive, to_completion};
 use crate::contract::{ByteRange, Result};
 use crate::registry::hasher::Hasher;
 use crate::registry::{Digest, RepositoryName, layout};
@@ -14,20 +14,56 @@ impl Uploads {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, the upload is as it was with some of the bytes added, or the blob is stored.
+    /// Dropped, it goes on until `incoming` ends: the blob is stored, or the upload keeps what came.
     pub(in crate::registry) async fn commit(
         &self,
         name: &RepositoryName,
         id: Uuid,
         at: Option<u64>,
-        incoming: &mut dyn Incoming,
+        incoming: impl Incoming + 'static,
+        digest: &Digest,
+    ) -> Result<u64, UploadError> {
+        let (uploads, name, digest) = (self.clone(), name.clone(), digest.clone());
+        to_completion(async move { uploads.commit_locked(&name, id, at, incoming, &digest).await }).await
+    }
+
+    /// Stores a blob that comes in one request, by an upload that nobody else knows of: it is cancelled if that fails.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`commit`](Self::commit).
+    pub(in crate::registry) async fn push(
+        &self,
+        name: &RepositoryName,
+        incoming: impl Incoming + 'static,
+        digest: &Digest,
+    ) -> Result<u64, UploadError> {
+        let (uploads, name, digest) = (self.clone(), name.clone(), digest.clone());
+        let step = async move {
+            let id = uploads.begin(&name).await?;
+            let stored = uploads.commit_locked(&name, id, None, incoming, &digest).await;
+            if stored.is_err() {
+                // What cannot be deleted is purged later.
+                let _ = uploads.cancel_locked(&name, id).await;
+            }
+            stored
+        };
+        to_completion(step).await
+    }
+
+    async fn commit_locked(
+        &self,
+        name: &RepositoryName,
+        id: Uuid,
+        at: Option<u64>,
+        mut incoming: impl Incoming,
         digest: &Digest,
     ) -> Result<u64, UploadError> {
         let mut turn = self.turns.take(name, id).wait().await.ok_or(UploadError::Busy)?;
         let open = self.open(name, id, &mut turn).await?;
         let size = match self.expect_size(open, at, &mut turn, name, id).await? {
             None if incoming.at_most().is_some_and(|bytes| bytes <= self.small) => {
-                let size = self.store_small(incoming, digest).await;
+                let size = self.store_small(&mut incoming, digest).await;
                 if matches!(size, Err(UploadError::WrongDigest { .. })) {
                     self.forget(name, id).await;
                 }
@@ -39,7 +75,7 @@ impl Uploads {
                     None => self.begin_bytes(name, id, digest.algorithm()).await?,
                 };
                 turn.set_size(open.writer.size());
-                match receive(&mut open, incoming).await {
+                match receive(&mut open, &mut incoming).await {
                     Ok(None) => self.publish(name, id, open, digest).await?,
                     Ok(Some(why)) => {
                         let size = self.put_away(open, &mut turn, name, id, true).await?;

@@ -16,6 +16,7 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use super::{Store, is_missing};
@@ -128,13 +129,24 @@ impl Uploads {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it keeps what the store had taken.
+    /// Dropped, it goes on until `incoming` ends, which a connection that is closed does with an error, and keeps what came.
     pub(in crate::registry) async fn append(
         &self,
         name: &RepositoryName,
         id: Uuid,
         at: Option<u64>,
-        incoming: &mut dyn Incoming,
+        incoming: impl Incoming + 'static,
+    ) -> Result<u64, UploadError> {
+        let (uploads, name) = (self.clone(), name.clone());
+        to_completion(async move { uploads.append_locked(&name, id, at, incoming).await }).await
+    }
+
+    async fn append_locked(
+        &self,
+        name: &RepositoryName,
+        id: Uuid,
+        at: Option<u64>,
+        mut incoming: impl Incoming,
     ) -> Result<u64, UploadError> {
         let mut turn = self.turns.take(name, id).wait().await.ok_or(UploadError::Busy)?;
         let open = self.open(name, id, &mut turn).await?;
@@ -144,7 +156,7 @@ impl Uploads {
             None => self.begin_bytes(name, id, Algorithm::Sha256).await?,
         };
         turn.set_size(open.writer.size());
-        let ended = receive(&mut open, incoming).await;
+        let ended = receive(&mut open, &mut incoming).await;
         let kept = self.put_away(open, &mut turn, name, id, true).await;
         match (ended, kept) {
             (Ok(None), Ok(size)) => Ok(size),
@@ -153,8 +165,17 @@ impl Uploads {
         }
     }
 
-    /// Throws an upload away. Returns whether it was there.
+    /// Throws an upload away.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it goes on to its end.
     pub(in crate::registry) async fn cancel(&self, name: &RepositoryName, id: Uuid) -> Result<(), UploadError> {
+        let (uploads, name) = (self.clone(), name.clone());
+        to_completion(async move { uploads.cancel_locked(&name, id).await }).await
+    }
+
+    async fn cancel_locked(&self, name: &RepositoryName, id: Uuid) -> Result<(), UploadError> {
         let mut turn = self.turns.take(name, id).wait().await.ok_or(UploadError::Busy)?;
         if let Some(Held(open)) = turn.held().take() {
             open.writer.cancel().await?;
@@ -247,6 +268,23 @@ impl Uploads {
             }
         }
         Ok(size)
+    }
+}
+
+/// Runs a step of an upload to its end, though its client disconnects and the request's future is dropped.
+///
+/// The step holds the upload's lock until its writer is closed or committed. So a client that disconnects and resumes at once
+/// waits for what it had sent before, and finds all of it.
+async fn to_completion<T: Send + 'static>(
+    step: impl Future<Output = Result<T, UploadError>> + Send + 'static,
+) -> Result<T, UploadError> {
+    match tokio::spawn(step.in_current_span()).await {
+        Ok(done) => done,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(error) => {
+            let message = "the registry is shutting down; ask how far the upload has come, and resume it";
+            Err(Error::new(ErrorKind::OutcomeUnknown, message).with_source(error).into())
+        }
     }
 }
 
