@@ -11,6 +11,7 @@ mod disk_truth;
 mod kill;
 mod ledger;
 mod memory;
+mod reconnect;
 mod soak;
 mod two;
 mod uploads;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         trial("uploads_go_on_at_another_server_on_the_same_store", two::uploads),
         trial("tags_pushed_by_two_servers_at_once_are_whole_and_the_last_one_wins", two::tags),
         trial("clients_that_mix_their_bytes_in_one_upload_never_make_a_wrong_blob", two::mixed),
+        trial("a_client_that_disconnects_and_resumes_at_once_loses_nothing_acknowledged", reconnect::session),
         trial("a_full_disk_refuses_pushes_clearly_and_harms_nothing", disk::session)
             // A small file system has to be mounted.
             .with_ignored_flag(!disk::may_mount()),

@@ -14,25 +14,25 @@ use crate::disk_truth;
 
 const CLIENTS: u64 = 4;
 
-struct Two {
-    store: Store,
-    registries: [RegistryProcess; 2],
+pub(crate) struct Two {
+    pub(crate) store: Store,
+    pub(crate) registries: [RegistryProcess; 2],
 }
 
 impl Two {
-    fn start() -> Outcome<Self> {
+    pub(crate) fn start() -> Outcome<Self> {
         let store = Store::new(Kind::Filesystem)?;
         let configuration = store.configuration(&json!({}));
         let registries = [RegistryProcess::wharf(&configuration)?, RegistryProcess::wharf(&configuration)?];
         Ok(Two { store, registries })
     }
 
-    fn clients(&self) -> [Client; 2] {
+    pub(crate) fn clients(&self) -> [Client; 2] {
         [Client::new(self.registries[0].address()), Client::new(self.registries[1].address())]
     }
 
     /// Runs that many clients at once, each with its number, and then looks at the store.
-    fn run<T: Send>(&self, count: u64, work: impl Fn(u64) -> Outcome<T> + Sync) -> Outcome<Vec<T>> {
+    pub(crate) fn run<T: Send>(&self, count: u64, work: impl Fn(u64) -> Outcome<T> + Sync) -> Outcome<Vec<T>> {
         let work = &work;
         let outcomes: Vec<Outcome<T>> = std::thread::scope(|scope| {
             let clients: Vec<_> = (0..count).map(|number| scope.spawn(move || work(number))).collect();

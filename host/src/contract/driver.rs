@@ -228,7 +228,7 @@ pub trait FileWriter: Send {
     async fn commit(self: Box<Self>) -> Result<u64>;
 
     /// Throws the upload away: none of its bytes can be read. What was committed there before survives only with
-    /// [`hidden_uploads`](Capabilities::hidden_uploads).
+    /// [`hidden_uploads`](Capabilities::hidden_uploads), or if this is a new writer that wrote nothing.
     async fn cancel(self: Box<Self>) -> Result<()>;
 }
 

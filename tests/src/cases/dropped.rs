@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use wharf::contract::{ByteRange, FileWriter, StorageDriver, StoragePath, WriteMode};
 
 use super::{Case, case};
@@ -24,8 +24,7 @@ const LATER: Duration = Duration::from_millis(150);
 pub(super) fn cases() -> Vec<Case> {
     vec![
         case!(a_commit_wins, "a dropped writer undoes no later commit, put, delete or move (1,000 times)").heavy(),
-        case!(another_instances_commit_wins, "a dropped writer undoes no later commit by another instance")
-            .heavy(),
+        case!(another_instances_commit_wins, "a dropped writer undoes no later commit by another instance").heavy(),
         case!(a_put_wins, "a dropped put, move or delete undoes no later put or delete").heavy(),
         case!(append_after_a_dropped_writer, "an upload continued after a dropped writer gets no byte from it later")
             .needs(&["resumable"])
@@ -123,13 +122,24 @@ where
         };
         begun.push(looked_at.boxed());
     }
-    let left: Vec<(StoragePath, Left)> = stream::iter(begun).buffered(CONCURRENCY).try_collect().await?;
+    let left: Vec<Result<(StoragePath, Left), Failure>> = stream::iter(begun).buffered(CONCURRENCY).collect().await;
     tokio::time::sleep(LATER).await;
-    let looks = left.into_iter().enumerate().map(|(index, (path, left))| {
+    let looks = left.into_iter().enumerate().map(|(index, left)| {
         let driver = Arc::clone(&driver);
-        async move { expect(&*driver, &path, &left, &format!("later, in round {index}")).await }.boxed()
+        async move {
+            let (path, left) = left?;
+            expect(&*driver, &path, &left, &format!("later, in round {index}")).await
+        }
+        .boxed()
     });
-    stream::iter(looks).buffered(CONCURRENCY).try_collect().await
+    let looks: Vec<Outcome> = stream::iter(looks).buffered(CONCURRENCY).collect().await;
+    let mut failures = looks.iter().filter_map(|look| look.as_ref().err());
+    match failures.next() {
+        None => Ok(()),
+        Some(first) => {
+            Err(Failure::new(format!("in {} of {count} rounds; in the first of them, {first}", failures.count() + 1)))
+        }
+    }
 }
 
 async fn a_commit_wins(cx: Context) -> Outcome {
@@ -190,7 +200,7 @@ async fn a_put_wins(cx: Context) -> Outcome {
                     drop_begun(driver.delete(&directory.join("below")?), polls).await;
                 }
             }
-            let how = if index / 4 % 2 == 0 { 1 } else { 3 };
+            let how = if (index / 4).is_multiple_of(2) { 1 } else { 3 };
             let left = follow(&*driver, &path, how, &new).await?;
             Ok((path, left))
         }

@@ -16,6 +16,7 @@ pub(super) fn cases() -> Vec<Case> {
             .needs(&["hidden-uploads"]),
         case!(before_the_commit, "before the commit the path reads as the old content, nothing, or a prefix"),
         case!(cancel_leaves_nothing, "after a cancel no byte of the upload stays readable"),
+        case!(cancel_of_nothing, "a new writer that is cancelled before it wrote leaves what was committed"),
         case!(cancel_of_a_continued_upload, "a cancel throws away what earlier writers stored too")
             .needs(&["resumable"]),
         case!(cancel_keeps_the_old, "a cancel keeps what was committed before").needs(&["hidden-uploads"]),
@@ -30,6 +31,12 @@ pub(super) fn cases() -> Vec<Case> {
         case!(redirect_gives_an_address, "redirect-url returns an address").needs(&["redirect"]),
         case!(no_redirect, "redirect-url without the capability returns none").unless("redirect"),
     ]
+}
+
+async fn cancel_of_nothing(cx: Context) -> Outcome {
+    let path = cx.put("file", "old").await?;
+    cx.driver().writer(&path, WriteMode::New).await?.cancel().await?;
+    cx.expect_content(&path, b"old").await
 }
 
 async fn hidden_until_commit(cx: Context) -> Outcome {

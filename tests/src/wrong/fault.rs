@@ -97,6 +97,7 @@ faults! {
     UploadsVisible "hidden_until_commit" "A write can be read before the commit.";
     CloseCommits "hidden_until_commit" "Close publishes the upload.";
     CancelLeavesBytes "cancel_leaves_nothing" "Cancel leaves the bytes readable.";
+    CancelOfNothingForgetsTheFile "cancel_of_nothing" "Cancel of a writer that wrote nothing deletes the file.";
     CancelOnlyCloses "cancel_of_a_continued_upload" "Cancel leaves the upload to be continued.";
     CancelDeletesTheOld "cancel_keeps_the_old" "Cancel deletes the committed content.";
     UploadsHidden "uploads_are_told" "Uploads tells of none.";

@@ -214,7 +214,7 @@ impl FileWriter for WrongWriter {
         self.unlock();
         match self.fault {
             Fault::CancelLeavesBytes => self.inner.commit().await.map(|_| ()),
-            Fault::CancelDeletesTheOld | Fault::CancelOfNothingDeletesTheOld => {
+            Fault::CancelDeletesTheOld | Fault::CancelOfNothingDeletesTheOld | Fault::CancelOfNothingForgetsTheFile => {
                 self.inner.cancel().await?;
                 self.driver.delete_files(&[self.path]).await
             }

@@ -133,12 +133,7 @@ impl<T: Send + 'static> Change<T> {
         paths: impl Into<Arc<[StoragePath]>>,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Self {
-        Change {
-            work: Some(work.boxed()),
-            has_begun: false,
-            unfinished: Arc::clone(unfinished),
-            paths: paths.into(),
-        }
+        Change { work: Some(work.boxed()), has_begun: false, unfinished: Arc::clone(unfinished), paths: paths.into() }
     }
 }
 

@@ -109,7 +109,9 @@ impl Store {
             return Err(Error::new(ErrorKind::Other, "the store began an upload and gave it no id"));
         };
         for other in self.uploads_of(&key).await?.into_iter().filter(|other| other.id != id) {
-            if with_parts == Others::Keep && self.parts(&key, &other.id).await?.is_some_and(|(parts, _)| !parts.is_empty()) {
+            if with_parts == Others::Keep
+                && self.parts(&key, &other.id).await?.is_some_and(|(parts, _)| !parts.is_empty())
+            {
                 self.abort(&key, &id).await?;
                 let message = "somebody else began an upload at the path while this one was open";
                 return Err(Error::new(ErrorKind::Conflict, message).with_path(path));

@@ -218,8 +218,18 @@ impl Uploads {
     }
 
     /// Opens an upload that has no bytes yet.
-    async fn begin_bytes(&self, name: &RepositoryName, id: Uuid, algorithm: Algorithm) -> Result<Open> {
-        let writer = self.store.driver().writer(&layout::upload_data(name, id), WriteMode::New).await?;
+    ///
+    /// Another process may have stored some since they were looked for. So they are looked for again once the writer is open,
+    /// which never replaces at its close what comes after that. Otherwise a request whose client has gone could put its
+    /// bytes in place of those that the same client has sent elsewhere since, between their check and their move.
+    async fn begin_bytes(&self, name: &RepositoryName, id: Uuid, algorithm: Algorithm) -> Result<Open, UploadError> {
+        let data = layout::upload_data(name, id);
+        let writer = self.store.driver().writer(&data, WriteMode::New).await?;
+        if self.resumable && self.store.size(&data).await?.is_some() {
+            writer.cancel().await?;
+            let message = "another request began this upload; ask how far it has come, and resume it";
+            return Err(conflict(message.to_owned()).into());
+        }
         Ok(Open { writer, hasher: Some(Hasher::new(algorithm)), resumed: false })
     }
 
