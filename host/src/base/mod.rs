@@ -29,6 +29,7 @@ pub(crate) mod http;
 mod limit;
 mod listing;
 mod measure;
+mod nearest;
 mod ordered;
 mod parameters;
 mod reader;
@@ -55,8 +56,9 @@ use stamp::Stamp;
 
 pub use duration::GoDuration;
 pub use limit::ConcurrencyLimit;
+pub use nearest::nearest;
 pub use ordered::OrderedChanges;
-pub use parameters::Parameters;
+pub use parameters::{ParameterFault, Parameters};
 pub use secret::Secret;
 
 /// A driver with everything in front of it that drivers have in common.

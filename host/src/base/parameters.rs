@@ -57,7 +57,30 @@ impl Parameters {
     ///
     /// [`ErrorKind::InvalidParameters`], which names the parameter and never shows its value.
     pub fn parse<T: DeserializeOwned>(self) -> Result<T> {
-        typed::parse(self.0).map_err(|fault| Error::new(ErrorKind::InvalidParameters, fault))
+        typed::parse(self.0).map_err(|fault| Error::new(ErrorKind::InvalidParameters, fault.to_string()))
+    }
+
+    /// Reads the parameters as [`parse`](Self::parse) does, and goes on past what is wrong: returns all that is, and the
+    /// struct that the rest makes; none if it cannot be made without a parameter that is wrong or missing.
+    ///
+    /// ```
+    /// # use serde::Deserialize;
+    /// # use wharf::factory::Parameters;
+    /// #[derive(Default, Deserialize)]
+    /// #[serde(default, deny_unknown_fields)]
+    /// struct Config {
+    ///     bucket: String,
+    ///     parts: u32,
+    /// }
+    ///
+    /// let (config, faults) = Parameters::new().with("bukcet", "images").with("parts", "many").examine::<Config>();
+    /// assert_eq!(faults.iter().map(|fault| fault.key()).collect::<Vec<_>>(), ["bukcet", "parts"]);
+    /// assert_eq!(config.map(|config| config.parts), Some(0));
+    /// ```
+    pub fn examine<T: DeserializeOwned>(self) -> (Option<T>, Vec<ParameterFault>) {
+        let (value, faults) = typed::examine(self.0);
+        let faults = faults.into_iter().map(|fault| ParameterFault::new(fault.place(), fault.message())).collect();
+        (value, faults)
     }
 
     /// Returns a parameter that is a text.
@@ -80,6 +103,27 @@ impl From<Map<String, Value>> for Parameters {
 impl fmt::Debug for Parameters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.0.keys()).finish()
+    }
+}
+
+/// What is wrong with a parameter, and which. Never shows its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParameterFault {
+    /// The keys that lead to the parameter; none if several are wrong together.
+    pub path: Vec<String>,
+    /// What is wrong with it, and what to write instead.
+    pub message: String,
+}
+
+impl ParameterFault {
+    /// What is wrong with the parameter at a path.
+    pub(crate) fn new(path: Vec<String>, message: impl Into<String>) -> Self {
+        ParameterFault { path, message: message.into() }
+    }
+
+    /// Returns the keys that lead to the parameter, joined by `.`.
+    pub fn key(&self) -> String {
+        self.path.join(".")
     }
 }
 
@@ -113,5 +157,54 @@ mod tests {
     fn debug_shows_keys_and_no_values() {
         let text = format!("{:?}", Parameters::new().with("secretkey", "hunter2"));
         assert_eq!(text, r#"["secretkey"]"#);
+    }
+
+    #[test]
+    fn a_number_or_a_boolean_where_a_text_is_meant_is_the_text() {
+        #[derive(Deserialize)]
+        struct Texts {
+            secret: crate::base::Secret,
+            path: std::path::PathBuf,
+            names: Vec<String>,
+            maybe: Option<String>,
+        }
+        let list = serde_json::json!([1, true]);
+        let given = Parameters::new().with("secret", 12345678).with("path", 5).with("names", list).with("maybe", false);
+        let Texts { secret, path, names, maybe } = given.parse().unwrap();
+        assert_eq!((secret.expose(), path.to_str()), ("12345678", Some("5")));
+        assert_eq!((&names[..], maybe.as_deref()), (&["1".to_owned(), "true".to_owned()][..], Some("false")));
+    }
+
+    #[test]
+    fn every_fault_is_found_in_one_reading() {
+        #[derive(Debug, Default, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        struct Inner {
+            size: u64,
+        }
+        #[derive(Debug, Default, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        #[allow(dead_code, reason = "only its reading is tested")]
+        struct Outer {
+            first: u64,
+            second: u64,
+            inner: Inner,
+        }
+        let inner = serde_json::json!({ "size": "hunter2", "sise": 1 });
+        let given = Parameters::new().with("first", "hunter2").with("frist", 1).with("second", 2).with("inner", inner);
+        let (value, faults) = given.examine::<Outer>();
+        let mut keys: Vec<String> = faults.iter().map(ParameterFault::key).collect();
+        keys.sort_unstable();
+        assert_eq!(keys, ["first", "frist", "inner.sise", "inner.size"]);
+        assert!(!format!("{faults:?}").contains("hunter2"));
+        assert!(faults.iter().any(|fault| fault.message.contains("did you mean `first`?")));
+        assert_eq!(value.unwrap().second, 2);
+    }
+
+    #[test]
+    fn what_is_missing_ends_the_reading() {
+        let (value, faults) = Parameters::new().with("secretkye", 1).examine::<Config>();
+        assert!(value.is_none());
+        assert_eq!(faults.iter().map(ParameterFault::key).collect::<Vec<_>>(), ["secretkye", "secretkey"]);
     }
 }

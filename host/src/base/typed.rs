@@ -7,35 +7,79 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+use super::nearest::nearest;
+
 /// Reads a map into `T`; says in words what is wrong with it.
-pub(crate) fn parse<T: DeserializeOwned>(map: Map<String, Value>) -> Result<T, String> {
-    T::deserialize(Input(Value::Object(map))).map_err(|fault| fault.to_string())
+pub(crate) fn parse<T: DeserializeOwned>(map: Map<String, Value>) -> Result<T, Fault> {
+    T::deserialize(Input(Value::Object(map)))
+}
+
+/// As [`parse`], and goes on: what is wrong is taken out, and the rest is read again. Returns all faults, and none of the
+/// value if it cannot be made without what is wrong or missing.
+pub(crate) fn examine<T: DeserializeOwned>(mut map: Map<String, Value>) -> (Option<T>, Vec<Fault>) {
+    let mut faults = Vec::new();
+    loop {
+        match parse(map.clone()) {
+            Ok(value) => return (Some(value), faults),
+            Err(fault) => {
+                let removed = remove(&mut map, &fault.place());
+                faults.push(fault);
+                if !removed {
+                    return (None, faults);
+                }
+            }
+        }
+    }
+}
+
+/// Removes what stands at a path, or the deepest on the way to it that is there.
+fn remove(members: &mut Map<String, Value>, path: &[String]) -> bool {
+    let Some((key, below)) = path.split_first() else { return false };
+    if let Some(Value::Object(inner)) = members.get_mut(key)
+        && remove(inner, below)
+    {
+        return true;
+    }
+    members.remove(key).is_some()
 }
 
 /// What is wrong with a parameter, and which.
 #[derive(Debug)]
-struct Fault {
-    path: String,
+pub(crate) struct Fault {
+    /// The keys that lead to it.
+    path: Vec<String>,
+    /// The key there that is unknown, if that is what is wrong.
+    unknown: Option<String>,
     message: String,
 }
 
 impl Fault {
     fn new(message: String) -> Self {
-        Fault { path: String::new(), message }
+        Fault { path: Vec::new(), unknown: None, message }
     }
 
     /// The same, below a key.
     fn below(mut self, key: &str) -> Self {
-        self.path = if self.path.is_empty() { key.to_owned() } else { format!("{key}.{}", self.path) };
+        self.path.insert(0, key.to_owned());
         self
+    }
+
+    /// The keys that lead to what is wrong, an unknown one included.
+    pub(crate) fn place(&self) -> Vec<String> {
+        self.path.iter().chain(&self.unknown).cloned().collect()
+    }
+
+    /// What is wrong, without the key.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &*self.path {
-            "" => f.write_str(&self.message),
-            path => write!(f, "`{path}`: {}", self.message),
+        match &self.path[..] {
+            [] => f.write_str(&self.message),
+            path => write!(f, "`{}`: {}", path.join("."), self.message),
         }
     }
 }
@@ -70,10 +114,14 @@ impl de::Error for Fault {
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        Fault::new(match expected {
-            [] => format!("unknown parameter `{field}`; there are none"),
-            expected => format!("unknown parameter `{field}`; expected {}", one_of(expected)),
-        })
+        let message = match (expected, nearest(field, expected.iter().copied())) {
+            ([], _) => format!("unknown parameter `{field}`; there are none"),
+            ([_, _, ..], Some(near)) => {
+                format!("unknown parameter `{field}`; did you mean `{near}`? Expected {}", one_of(expected))
+            }
+            _ => format!("unknown parameter `{field}`; expected {}", one_of(expected)),
+        };
+        Fault { unknown: Some(field.to_owned()), ..Fault::new(message) }
     }
 
     fn missing_field(field: &'static str) -> Self {
@@ -141,8 +189,21 @@ impl<'de> Deserializer<'de> for Input {
         }
     }
 
+    /// A number or a boolean where a text is meant is the text: a key of digits alone is one too.
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self.0 {
+            Value::Number(number) => visitor.visit_string(number.to_string()),
+            Value::Bool(value) => visitor.visit_string(value.to_string()),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_string(visitor)
+    }
+
     serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf unit unit_struct seq tuple
         tuple_struct map struct identifier ignored_any
     }
 }

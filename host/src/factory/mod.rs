@@ -19,7 +19,7 @@ use crate::base::retry::{Retry, RetryPolicy, Retrying};
 use crate::contract::{Error, ErrorKind, Identity, Operation, Result, StorageDriver};
 use crate::middleware::{MiddlewareConfig, Middlewares, Under};
 
-pub use crate::base::Parameters;
+pub use crate::base::{ParameterFault, Parameters};
 #[cfg(feature = "wasm")]
 pub use components::{DriversConfig, Refusal};
 
@@ -87,11 +87,17 @@ struct Native {
     constructor: Constructor,
     /// Of a driver that presents credentials to its store: as whom. Such a one repeats and times its requests by itself.
     identify: Option<Identify>,
+    /// Says what is wrong with parameters, and opens nothing; none for a driver that says so when it is opened.
+    examine: Option<fn(Parameters) -> Vec<ParameterFault>>,
 }
 
 impl Native {
     fn new(constructor: Constructor) -> Self {
-        Native { constructor, identify: None }
+        Native { constructor, identify: None, examine: None }
+    }
+
+    fn examined(constructor: Constructor, examine: fn(Parameters) -> Vec<ParameterFault>) -> Self {
+        Native { examine: Some(examine), ..Self::new(constructor) }
     }
 }
 
@@ -247,7 +253,7 @@ impl Factory {
         let policy = self.retries.clone();
         let (opened, policy) = match self.entries.get(name) {
             None => return Err(self.unknown(name)),
-            Some(Entry::Native(Native { constructor, identify })) => {
+            Some(Entry::Native(Native { constructor, identify, .. })) => {
                 // A driver of a cloud store knows how long each of its requests may take.
                 let attempt_timeout = if identify.is_some() { Duration::MAX } else { policy.attempt_timeout };
                 (constructor(parameters, policy.clone()).await, RetryPolicy { attempt_timeout, ..policy })
@@ -280,6 +286,27 @@ impl Factory {
             }
             Some(_) => Ok(None),
         }
+    }
+
+    /// Returns all that is wrong with a driver's parameters, without opening it; none if that cannot be known before: a
+    /// component, and a driver that the program registered, say so when they are opened.
+    ///
+    /// ```
+    /// use wharf::factory::{Factory, Parameters};
+    ///
+    /// let faults = Factory::native().examine("inmemory", Parameters::new().with("rootdirectory", "/srv"));
+    /// assert_eq!(faults.map(|faults| faults[0].key()).as_deref(), Some("rootdirectory"));
+    /// ```
+    pub fn examine(&self, name: &str, parameters: Parameters) -> Option<Vec<ParameterFault>> {
+        match self.entries.get(name) {
+            Some(Entry::Native(Native { examine: Some(examine), .. })) => Some(examine(parameters)),
+            _ => None,
+        }
+    }
+
+    /// Returns all that is wrong with an entry of `middleware: storage:`, without putting it over a driver.
+    pub fn examine_middleware(&self, config: &MiddlewareConfig) -> Vec<ParameterFault> {
+        self.middlewares.examine(config)
     }
 
     /// Returns what can be opened, in the order of names.

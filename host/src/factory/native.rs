@@ -8,6 +8,7 @@ use serde::Deserialize;
 #[cfg(feature = "s3")]
 use super::Identify;
 use super::{Constructor, Entry, Native};
+use crate::base::{ParameterFault, Parameters};
 use crate::contract::StorageDriver;
 use crate::drivers::inmemory::InMemory;
 
@@ -16,6 +17,11 @@ use crate::drivers::inmemory::InMemory;
 #[serde(deny_unknown_fields)]
 struct NoParameters {}
 
+/// Says all that is wrong with parameters that are to become a `T`.
+fn faults_of<T: serde::de::DeserializeOwned>(parameters: Parameters) -> Vec<ParameterFault> {
+    parameters.examine::<T>().1
+}
+
 pub(super) fn register(entries: &mut BTreeMap<String, Entry>) {
     let inmemory: Constructor = Arc::new(|parameters, _| {
         Box::pin(async move {
@@ -23,7 +29,7 @@ pub(super) fn register(entries: &mut BTreeMap<String, Entry>) {
             Ok(Arc::new(InMemory::new()) as Arc<dyn StorageDriver>)
         })
     });
-    entries.insert("inmemory".to_owned(), Entry::Native(Native::new(inmemory)));
+    entries.insert("inmemory".to_owned(), Entry::Native(Native::examined(inmemory, faults_of::<NoParameters>)));
     #[cfg(feature = "filesystem")]
     {
         use crate::base::ConcurrencyLimit;
@@ -36,12 +42,15 @@ pub(super) fn register(entries: &mut BTreeMap<String, Entry>) {
                 Ok(Arc::new(ConcurrencyLimit::new(Arc::new(driver), limit)) as Arc<dyn StorageDriver>)
             })
         });
-        entries.insert("filesystem".to_owned(), Entry::Native(Native::new(filesystem)));
+        entries.insert(
+            "filesystem".to_owned(),
+            Entry::Native(Native::examined(filesystem, faults_of::<FilesystemConfig>)),
+        );
     }
     #[cfg(feature = "s3")]
     for name in ["s3", "s3aws"] {
         use crate::base::OrderedChanges;
-        use crate::drivers::s3::S3;
+        use crate::drivers::s3::{S3, S3Config};
         let constructor: Constructor = Arc::new(|parameters, retries| {
             Box::pin(async move {
                 // A request that was sent cannot be taken back.
@@ -52,6 +61,7 @@ pub(super) fn register(entries: &mut BTreeMap<String, Entry>) {
         let identify: Identify = Arc::new(|parameters, retries| {
             Box::pin(async move { S3::open_with(parameters.parse()?, retries).await?.identity().await })
         });
-        entries.insert(name.to_owned(), Entry::Native(Native { constructor, identify: Some(identify) }));
+        let native = Native { identify: Some(identify), ..Native::examined(constructor, S3Config::faults) };
+        entries.insert(name.to_owned(), Entry::Native(native));
     }
 }

@@ -23,8 +23,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer};
 
-use crate::base::Parameters;
-use crate::contract::StorageDriver;
+use crate::base::{ParameterFault, Parameters};
+use crate::contract::{Error, StorageDriver};
 
 pub use registry::Middlewares;
 pub use wrapper::{Below, Redirecting, Redirector};
@@ -55,6 +55,14 @@ pub struct MiddlewareConfig {
 /// `options:` with nothing after it is no options.
 fn or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Parameters, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Turns an error of an option, whose message begins with the option's name as a key, into a fault.
+fn fault(error: &Error) -> ParameterFault {
+    match error.message().strip_prefix('`').and_then(|rest| rest.split_once("`: ")) {
+        Some((option, why)) => ParameterFault::new(vec![option.to_owned()], why),
+        None => ParameterFault::new(Vec::new(), error.message()),
+    }
 }
 
 /// What a middleware is put over.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::address::{Address, encode_path};
 use super::{Below, Redirecting, Redirector, Under};
-use crate::base::Parameters;
+use crate::base::{ParameterFault, Parameters};
 use crate::contract::{Error, ErrorKind, RedirectRequest, Result, StorageDriver, StoragePath};
 
 #[derive(Deserialize)]
@@ -27,6 +27,13 @@ struct Redirect {
 pub(super) fn open(options: Parameters, under: Under) -> Result<Arc<dyn StorageDriver>> {
     let Options { baseurl } = options.parse()?;
     Ok(Arc::new(Redirecting::new(under.driver, Redirect { base: base(&baseurl)? })))
+}
+
+/// Returns all that is wrong with the options.
+pub(super) fn faults(options: Parameters) -> Vec<ParameterFault> {
+    let (options, mut faults) = options.examine::<Options>();
+    faults.extend(options.and_then(|options| base(&options.baseurl).err()).map(|error| super::fault(&error)));
+    faults
 }
 
 /// Reads `baseurl`. Its path is tidied as Distribution does: without empty components, `.` and `..`.

@@ -7,24 +7,48 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 
 use super::{MiddlewareConfig, Under};
-use crate::base::Parameters;
+use crate::base::{ParameterFault, Parameters};
 use crate::contract::{Error, ErrorKind, Operation, Result, StorageDriver};
 
 type Constructor = Arc<dyn Fn(Parameters, Under) -> BoxFuture<'static, Result<Arc<dyn StorageDriver>>> + Send + Sync>;
 
+/// Says what is wrong with options, and puts nothing over anything.
+type Examine = fn(Parameters) -> Vec<ParameterFault>;
+
 /// Storage middlewares, by name. The factory has one; without it, middlewares can be put over any driver.
 #[derive(Clone, Default)]
-pub struct Middlewares(BTreeMap<String, Constructor>);
+pub struct Middlewares(BTreeMap<String, Entry>);
+
+#[derive(Clone)]
+struct Entry {
+    constructor: Constructor,
+    /// None for one that says so when it is put over a driver.
+    examine: Option<Examine>,
+}
 
 impl Middlewares {
     /// Returns those that were compiled in: `redirect` and `rewrite`, and with the feature `s3` `cloudfront`.
     pub fn native() -> Self {
         let mut middlewares = Self::default();
-        let mut add = |name: &str, constructor: Constructor| middlewares.0.insert(name.to_owned(), constructor);
-        add("redirect", Arc::new(|options, under| Box::pin(async move { super::redirect::open(options, under) })));
-        add("rewrite", Arc::new(|options, under| Box::pin(async move { super::rewrite::open(options, under) })));
+        let mut add = |name: &str, constructor: Constructor, examine: Examine| {
+            middlewares.0.insert(name.to_owned(), Entry { constructor, examine: Some(examine) })
+        };
+        add(
+            "redirect",
+            Arc::new(|options, under| Box::pin(async move { super::redirect::open(options, under) })),
+            super::redirect::faults,
+        );
+        add(
+            "rewrite",
+            Arc::new(|options, under| Box::pin(async move { super::rewrite::open(options, under) })),
+            super::rewrite::faults,
+        );
         #[cfg(feature = "s3")]
-        add("cloudfront", Arc::new(|options, under| Box::pin(super::cloudfront::open(options, under))));
+        add(
+            "cloudfront",
+            Arc::new(|options, under| Box::pin(super::cloudfront::open(options, under))),
+            super::cloudfront::faults,
+        );
         middlewares
     }
 
@@ -43,7 +67,8 @@ impl Middlewares {
             let message = format!("there is a storage middleware named {name}; use another name");
             return Err(Error::new(ErrorKind::Conflict, message));
         }
-        self.0.insert(name.to_owned(), Arc::new(move |options, under| Box::pin(constructor(options, under))));
+        let constructor: Constructor = Arc::new(move |options, under| Box::pin(constructor(options, under)));
+        self.0.insert(name.to_owned(), Entry { constructor, examine: None });
         Ok(())
     }
 
@@ -86,13 +111,32 @@ impl Middlewares {
         Ok(under.driver)
     }
 
+    /// Returns all that is wrong with an entry, without putting it over a driver. Nothing is wrong with one that is
+    /// disabled, and of one that the program registered only its name is looked at.
+    pub fn examine(&self, config: &MiddlewareConfig) -> Vec<ParameterFault> {
+        if config.disabled {
+            return Vec::new();
+        }
+        let Some(Entry { examine, .. }) = self.0.get(&config.name) else {
+            return vec![ParameterFault::new(vec!["name".to_owned()], self.unknown(&config.name))];
+        };
+        let mut faults = examine.map_or_else(Vec::new, |examine| examine(config.options.clone()));
+        for fault in &mut faults {
+            fault.path.insert(0, "options".to_owned());
+        }
+        faults
+    }
+
     fn constructor(&self, name: &str) -> Result<&Constructor> {
-        self.0.get(name).ok_or_else(|| {
-            let names: Vec<&str> = self.names().collect();
-            let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-            let message = format!("no storage middleware registered with name: {name}; registered: {names}");
-            Error::new(ErrorKind::InvalidParameters, message)
-        })
+        let entry = self.0.get(name).ok_or_else(|| Error::new(ErrorKind::InvalidParameters, self.unknown(name)))?;
+        Ok(&entry.constructor)
+    }
+
+    /// Says, in Distribution's words, that there is no middleware of that name.
+    fn unknown(&self, name: &str) -> String {
+        let names: Vec<&str> = self.names().collect();
+        let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        format!("no storage middleware registered with name: {name}; registered: {names}")
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::address::{Address, is_host, is_scheme, strip_prefix};
 use super::{Below, Redirecting, Redirector, Under};
-use crate::base::Parameters;
+use crate::base::{ParameterFault, Parameters};
 use crate::contract::{Error, ErrorKind, RedirectRequest, Result, StorageDriver, StoragePath};
 
 /// The middleware `rewrite`, and its options: an empty one changes nothing.
@@ -24,14 +24,35 @@ pub(super) fn open(options: Parameters, under: Under) -> Result<Arc<dyn StorageD
     let Rewrite { scheme, host, trimpathprefix } = options.parse()?;
     let given = |option: Option<String>| option.filter(|text| !text.is_empty());
     let rewrite = Rewrite { scheme: given(scheme), host: given(host), trimpathprefix: given(trimpathprefix) };
-    let invalid = |why: &str| Err(Error::new(ErrorKind::InvalidParameters, why));
-    if rewrite.scheme.as_deref().is_some_and(|scheme| !is_scheme(scheme)) {
-        return invalid("`scheme`: is no scheme; write https, without what follows it in an address");
+    match rewrite.check().into_iter().next() {
+        None => Ok(Arc::new(Redirecting::new(under.driver, rewrite))),
+        Some(fault) => Err(Error::new(ErrorKind::InvalidParameters, format!("`{}`: {}", fault.key(), fault.message))),
     }
-    if rewrite.host.as_deref().is_some_and(|host| !is_host(host)) {
-        return invalid("`host`: is no host; write HOST or HOST:PORT, without a scheme or a path");
+}
+
+/// Returns all that is wrong with the options.
+pub(super) fn faults(options: Parameters) -> Vec<ParameterFault> {
+    let (rewrite, mut faults) = options.examine::<Rewrite>();
+    faults.extend(rewrite.map(|rewrite| rewrite.check()).unwrap_or_default());
+    faults
+}
+
+impl Rewrite {
+    fn check(&self) -> Vec<ParameterFault> {
+        let wrong = |option: &Option<String>, fits: fn(&str) -> bool| {
+            option.as_deref().is_some_and(|text| !text.is_empty() && !fits(text))
+        };
+        let mut faults = Vec::new();
+        if wrong(&self.scheme, is_scheme) {
+            let why = "is no scheme; write https, without what follows it in an address";
+            faults.push(ParameterFault::new(vec!["scheme".to_owned()], why));
+        }
+        if wrong(&self.host, is_host) {
+            let why = "is no host; write HOST or HOST:PORT, without a scheme or a path";
+            faults.push(ParameterFault::new(vec!["host".to_owned()], why));
+        }
+        faults
     }
-    Ok(Arc::new(Redirecting::new(under.driver, rewrite)))
 }
 
 #[async_trait]
@@ -112,7 +133,8 @@ mod tests {
             assert_eq!(error.kind(), &ErrorKind::InvalidParameters);
             assert!(error.message().starts_with(&format!("`{key}`: ")), "{error}");
         }
-        let error = open(Parameters::new().with("host", 1), over(None)).unwrap_err();
-        assert_eq!(error.message(), "`host`: expected a string, found an integer");
+        let list = serde_json::json!(["cdn.example.com"]);
+        let error = open(Parameters::new().with("host", list), over(None)).unwrap_err();
+        assert_eq!(error.message(), "`host`: expected a string, found a list");
     }
 }

@@ -54,8 +54,7 @@ fn threads<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error
         },
         _ => None,
     };
-    let number =
-        number.ok_or_else(|| D::Error::custom(format!("maxthreads config error: {value} is not an integer")))?;
+    let number = number.ok_or_else(|| D::Error::custom("maxthreads config error: it is not an integer"))?;
     Ok(usize::try_from(number).unwrap_or(0))
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
-use crate::base::{GoDuration, Secret};
+use crate::base::{GoDuration, ParameterFault, Parameters, Secret};
 use crate::contract::{Error, ErrorKind, Result};
 use crate::drivers::lenient;
 
@@ -205,20 +205,42 @@ impl S3Config {
     ///
     /// [`ErrorKind::InvalidParameters`], in Distribution's words where it has any.
     pub(super) fn checked(mut self) -> Result<Self> {
+        match self.check().into_iter().next() {
+            None => Ok(self),
+            Some(fault) => Err(Error::new(ErrorKind::InvalidParameters, fault.message)),
+        }
+    }
+
+    /// Returns all that is wrong with parameters, without a request to any store.
+    pub(crate) fn faults(parameters: Parameters) -> Vec<ParameterFault> {
+        let (config, mut faults) = parameters.examine::<S3Config>();
+        for fault in config.map(|mut config| config.check()).unwrap_or_default() {
+            // What was wrong by itself is the default now.
+            if !faults.iter().any(|other| !fault.path.is_empty() && other.path == fault.path) {
+                faults.push(fault);
+            }
+        }
+        faults
+    }
+
+    /// Brings the parameters into their final form, and returns all that is wrong with them.
+    fn check(&mut self) -> Vec<ParameterFault> {
+        let mut faults = Vec::new();
+        let mut wrong = |key: &str, message: &str| faults.push(ParameterFault::new(vec![key.to_owned()], message));
         if self.bucket.is_empty() {
-            return Err(invalid("no bucket parameter provided"));
+            wrong("bucket", "no bucket parameter provided");
         }
         if self.accesskey.is_empty() != self.secretkey.is_empty() {
             // Distribution would silently use whatever else it finds.
-            return Err(invalid("accesskey and secretkey come together: give both, or neither for the default chain"));
+            let given = if self.accesskey.is_empty() { "secretkey" } else { "accesskey" };
+            wrong(given, "accesskey and secretkey come together: give both, or neither for the default chain");
         }
         if !self.sessiontoken.is_empty() && self.accesskey.is_empty() {
-            return Err(invalid("a sessiontoken belongs to an accesskey and a secretkey"));
+            wrong("sessiontoken", "a sessiontoken belongs to an accesskey and a secretkey");
         }
         if !self.v4auth {
-            return Err(invalid("`v4auth: false` asks for signature version 2, which is not spoken; leave it out"));
+            wrong("v4auth", "`v4auth: false` asks for signature version 2, which is not spoken; leave it out");
         }
-        self.check_addresses()?;
         for (name, value, least, most) in [
             ("chunksize", self.chunksize, MIN_PART, MAX_PART),
             ("multipartcopychunksize", self.multipartcopychunksize, MIN_PART, MAX_PART),
@@ -228,28 +250,25 @@ impl S3Config {
             if !(least..=most).contains(&value) {
                 let message =
                     format!("the {name} {value} parameter should be a number between {least} and {most} (inclusive)");
-                return Err(invalid(message));
+                wrong(name, &message);
             }
         }
         self.storageclass.make_ascii_uppercase();
         if !STORAGE_CLASSES.contains(&&*self.storageclass) {
             let message = format!("the storageclass parameter must be one of {}", STORAGE_CLASSES.join(", "));
-            return Err(invalid(message));
+            wrong("storageclass", &message);
         }
         if !ACLS.contains(&&*self.objectacl) {
-            return Err(invalid(format!("invalid value for objectacl parameter: must be one of {}", ACLS.join(", "))));
+            let message = format!("invalid value for objectacl parameter: must be one of {}", ACLS.join(", "));
+            wrong("objectacl", &message);
         }
         if self.rootdirectory.split('/').any(|component| matches!(component, "." | "..")) {
-            return Err(invalid("rootdirectory has a component `.` or `..`, which no address can hold"));
+            wrong("rootdirectory", "rootdirectory has a component `.` or `..`, which no address can hold");
         }
-        Ok(self)
-    }
-
-    fn check_addresses(&mut self) -> Result<()> {
         if self.regionendpoint.is_empty() {
             match &*self.region {
-                "" => return Err(invalid("no region parameter provided")),
-                region if !is_region(region) => return Err(invalid(format!("invalid region provided: {region}"))),
+                "" => wrong("region", "no region parameter provided"),
+                region if !is_region(region) => wrong("region", &format!("invalid region provided: {region}")),
                 _ => {}
             }
         } else {
@@ -257,22 +276,27 @@ impl S3Config {
                 let scheme = if self.secure { "https" } else { "http" };
                 self.regionendpoint = format!("{scheme}://{}", self.regionendpoint);
             }
-            address("regionendpoint", &self.regionendpoint)?;
+            if let Err(why) = address("regionendpoint", &self.regionendpoint) {
+                wrong("regionendpoint", &why);
+            }
             if self.accelerate || self.usedualstack || self.usefipsendpoint {
                 let message = "accelerate, usedualstack and usefipsendpoint choose among Amazon's addresses; leave them out beside regionendpoint";
-                return Err(invalid(message));
+                wrong("regionendpoint", message);
             }
             if self.region.is_empty() {
                 self.region = "us-east-1".to_owned();
             }
         }
         if !self.redirectendpoint.is_empty() {
-            let url = address("redirectendpoint", &self.redirectendpoint)?;
-            if !matches!(url.path(), "" | "/") || url.query().is_some() {
-                return Err(invalid("redirectendpoint is a scheme and a host, without a path or a query"));
+            match address("redirectendpoint", &self.redirectendpoint) {
+                Err(why) => wrong("redirectendpoint", &why),
+                Ok(url) if !matches!(url.path(), "" | "/") || url.query().is_some() => {
+                    wrong("redirectendpoint", "redirectendpoint is a scheme and a host, without a path or a query");
+                }
+                Ok(_) => {}
             }
         }
-        Ok(())
+        faults
     }
 
     /// Returns whether the store is one that was named by its address, and not Amazon's.
@@ -299,17 +323,14 @@ impl S3Config {
     }
 }
 
-fn invalid(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::InvalidParameters, message)
-}
-
-fn address(name: &str, text: &str) -> Result<reqwest::Url> {
-    let url = reqwest::Url::parse(text).map_err(|error| invalid(format!("{name} is no address: {error}")))?;
+/// Reads an address, or says what is wrong with it.
+fn address(name: &str, text: &str) -> std::result::Result<reqwest::Url, String> {
+    let url = reqwest::Url::parse(text).map_err(|error| format!("{name} is no address: {error}"))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
-        return Err(invalid(format!("{name} needs http:// or https:// and a host")));
+        return Err(format!("{name} needs http:// or https:// and a host"));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(invalid(format!("{name} holds no user and no password: use accesskey and secretkey")));
+        return Err(format!("{name} holds no user and no password: use accesskey and secretkey"));
     }
     Ok(url)
 }
@@ -339,7 +360,6 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::base::Parameters;
 
     /// The parameters with a bucket and a region, and with some more.
     fn config(more: Value) -> Result<S3Config> {
@@ -436,6 +456,21 @@ mod tests {
         assert_eq!(config(own).unwrap().checksum(), Checksum::None);
         let own = json!({ "regionendpoint": "http://127.0.0.1:9000", "checksum": "crc32" });
         assert_eq!(config(own).unwrap().checksum(), Checksum::Crc32);
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_said_at_once() {
+        let parameters = Parameters::new()
+            .with("bukcet", "b")
+            .with("secure", "hunter2")
+            .with("chunksize", 1)
+            .with("secretkey", "hunter2")
+            .with("objectacl", "hunter2");
+        let faults = S3Config::faults(parameters);
+        let mut keys: Vec<String> = faults.iter().map(ParameterFault::key).collect();
+        keys.sort_unstable();
+        assert_eq!(keys, ["bucket", "bukcet", "chunksize", "objectacl", "region", "secretkey", "secure"]);
+        assert!(!format!("{faults:?}").contains("hunter2"));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use self::options::Options;
 use self::sign::Signer;
 use super::address::encode_path;
 use super::{Below, Redirecting, Redirector, Under};
-use crate::base::Parameters;
+use crate::base::{ParameterFault, Parameters};
 use crate::contract::{Error, ErrorKind, RedirectRequest, Result, StorageDriver, StoragePath};
 
 /// The driver whose keys are known, by the name that it has in errors and by the other that it is opened by.
@@ -57,6 +57,13 @@ pub(super) async fn open(options: Parameters, under: Under) -> Result<Arc<dyn St
     };
     let base = format!("{}{}", settings.base, root(under.root_directory.as_deref().unwrap_or_default()));
     Ok(Arc::new(Redirecting::new(under.driver, CloudFront { base, signer, duration: settings.duration, near })))
+}
+
+/// Returns what is wrong with the options; of those that are wrong together, the first. The private key is not read.
+pub(super) fn faults(options: Parameters) -> Vec<ParameterFault> {
+    let (options, mut faults) = options.examine::<Options>();
+    faults.extend(options.and_then(|options| options.check().err()).map(|error| super::fault(&error)));
+    faults
 }
 
 /// The part of a key before the storage path, as the driver makes it: without a slash on either side.
