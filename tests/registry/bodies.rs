@@ -26,6 +26,7 @@ pub(crate) fn requirements() -> Vec<Requirement> {
         Wharf All hostile_deep_json_is_refused,
         Wharf All hostile_json_of_many_small_things_is_answered,
         Wharf All hostile_numbers_in_manifests_are_refused,
+        Wharf Own hostile_manifests_that_readers_read_differently_are_refused,
     ]
 }
 
@@ -221,4 +222,39 @@ async fn hostile_numbers_in_manifests_are_refused(bench: &Bench) -> Outcome {
         Manifest::new(MANIFEST, text).put(&bench.client, &repository, "bad").expect(400).await?;
     }
     Ok(())
+}
+
+async fn hostile_manifests_that_readers_read_differently_are_refused(bench: &Bench) -> Outcome {
+    let (repository, image) = (bench.repository(), Image::new(1));
+    image.push_blobs(&bench.client, &repository).await?;
+    let text = image.json.to_string();
+    let in_index = |child: &str| format!(r#"{{"schemaVersion":2,"mediaType":"{INDEX}","manifests":[{child}]}}"#);
+    let manifest = image.push(&bench.client, &repository, "good").await?;
+    let child = format!(r#""mediaType":"{MANIFEST}","digest":"{}","size":{}"#, manifest.digest, manifest.bytes.len());
+    let cases = [
+        (MANIFEST, text.replacen("\"layers\"", "\"Layers\":[],\"layers\"", 1)),
+        (MANIFEST, text.replacen("\"layers\"", "\"layer\u{17f}\":[],\"layers\"", 1)),
+        (MANIFEST, text.replacen("\"layers\"", "\"LAYERS\":[],\"layers\"", 1)),
+        (MANIFEST, text.replacen("\"layers\"", "\"layers\":[],\"layers\"", 1)),
+        (MANIFEST, text.replacen("\"mediaType\"", "\"mediatype\":\"x\",\"mediaType\"", 1)),
+        (MANIFEST, text.replacen("\"config\"", "\"a\":1,\"a\":2,\"config\"", 1)),
+        (MANIFEST, text.replace("\"digest\"", "\"Digest\":\"x\",\"digest\"")),
+        (MANIFEST, text.replace("\"size\"", "\"size\":1,\"size\"")),
+        (INDEX, in_index(&format!(r#"{{{child},"Platform":{{"os":"a"}}}}"#))),
+        (INDEX, in_index(&format!(r#"{{{child},"platform":{{"os":"a","OS":"b","architecture":"c"}}}}"#))),
+        (INDEX, in_index(&format!(r#"{{{child}}}"#)).replacen("\"manifests\"", "\"Manifests\":[],\"manifests\"", 1)),
+    ];
+    for (media_type, text) in cases {
+        Manifest::new(media_type, text.clone()).put(&bench.client, &repository, "bad").expect(400).await?;
+        let digest = sha256(text.as_bytes());
+        Manifest::new(media_type, text).put(&bench.client, &repository, &digest).expect(400).await?;
+        pull(&bench.client, &repository, "bad").expect(404).await?;
+        pull(&bench.client, &repository, &digest).expect(404).await?;
+    }
+    // The control: names that the specification has not are anybody's.
+    let more =
+        text.replacen("\"layers\"", "\"X\":{\"Layers\":1,\"layers\":2},\"annotations\":{\"Size\":\"1\"},\"layers\"", 1);
+    Manifest::new(MANIFEST, more).put(&bench.client, &repository, "more").expect(201).await?;
+    let good = in_index(&format!(r#"{{{child},"platform":{{"os":"a","architecture":"b","os.version":"c"}}}}"#));
+    Manifest::new(INDEX, good).put(&bench.client, &repository, "index").expect(201).await.map(drop)
 }

@@ -1,5 +1,7 @@
 //! What no honest client sends: never a 5xx, never a hang, never anything beside the store.
 
+use wharf::registry::TrustedProxies;
+
 use crate::bench::{Bench, Kind};
 use crate::client::{Client, with_query};
 use crate::content::{absent, content, sha256};
@@ -23,6 +25,9 @@ pub(crate) fn requirements() -> Vec<Requirement> {
         Wharf All hostile_states_of_uploads_are_refused,
         Wharf All hostile_digests_are_refused,
         Wharf All hostile_what_is_no_http_is_answered_or_closed,
+        Wharf All hostile_requests_without_one_host_are_refused,
+        Wharf Own hostile_hosts_and_forwarded_values_reach_no_address,
+        Wharf Own hostile_forwarded_headers_count_from_trusted_proxies_alone,
     ]
 }
 
@@ -425,6 +430,122 @@ async fn hostile_what_is_no_http_is_answered_or_closed(bench: &Bench) -> Outcome
     // Files are where a registry would show what it wrote.
     if bench.kind == Kind::Filesystem {
         same("what is stored", bench.tree()?.iter().filter(|path| path.is_file()).count(), 0)?;
+    }
+    Ok(())
+}
+
+/// Sends the head of a request that begins an upload, and returns the answer.
+async fn begin(client: &Client, target: &str, headers: &str) -> Outcome<Answer> {
+    let bytes = format!("POST {target} HTTP/1.1\r\n{headers}Content-Length: 0\r\n\r\n");
+    let what = format!("{target} {headers:?}");
+    survives(client, &what, bytes.as_bytes(), false).await
+}
+
+async fn hostile_requests_without_one_host_are_refused(bench: &Bench) -> Outcome {
+    for (target, headers) in [
+        ("/v2/", ""),
+        ("/v2/", "Host: a\r\nHost: a\r\n"),
+        ("/v2/", "Host: a\r\nhost: b\r\n"),
+        ("/v2/", "Host: a b\r\n"),
+        ("/v2/", "Host: a/b\r\n"),
+        ("http://a/v2/", ""),
+        ("http://a/v2/", "Host: a\r\nHost: a\r\n"),
+    ] {
+        let bytes = format!("GET {target} HTTP/1.1\r\n{headers}\r\n");
+        let answer = survives(&bench.client, &format!("{target} {headers:?}"), bytes.as_bytes(), false).await?;
+        same(format_args!("the answer to {target} {headers:?}"), answer.status, Some(400))?;
+    }
+    // The control: one host, and one that does not count beside the target's.
+    for (target, headers) in [("/v2/", "Host: a\r\n"), ("http://b/v2/", "Host: a\r\n")] {
+        let bytes = format!("GET {target} HTTP/1.1\r\n{headers}\r\n");
+        let answer = exchange(&bench.client, bytes.as_bytes(), false).await?;
+        same(format_args!("the answer to {target} {headers:?}"), answer.status, Some(200))?;
+    }
+    Ok(())
+}
+
+/// Returns the header `Location` of an answer.
+fn location(answer: &Answer) -> Option<&str> {
+    let mut lines = answer.text.split("\r\n\r\n").next().unwrap_or_default().lines();
+    lines
+        .find_map(|line| line.split_once(": ").filter(|(name, _)| name.eq_ignore_ascii_case("location")))
+        .map(|(_, it)| it)
+}
+
+async fn hostile_hosts_and_forwarded_values_reach_no_address(bench: &Bench) -> Outcome {
+    let target = format!("/v2/{}/blobs/uploads/", bench.repository());
+    let begins =
+        |answer: &Answer, origin: &str| location(answer).is_some_and(|it| it.starts_with(&format!("{origin}/v2/")));
+    for hostile in [
+        "evil@a",
+        "a/evil",
+        "a?evil",
+        "a#evil",
+        "a:evil",
+        "a:99999",
+        "evil b",
+        "<evil>",
+        "\"evil",
+        "\\evil",
+        "[evil]",
+        "[::1]evil",
+        "a%evil",
+        "javascript:evil",
+        "evil\u{e4}",
+        "a:80:evil",
+    ] {
+        for (name, value) in [
+            ("Host", hostile.to_owned()),
+            ("X-Forwarded-Host", hostile.to_owned()),
+            ("X-Forwarded-Host", format!("{hostile}, a")),
+            ("X-Forwarded-Proto", hostile.to_owned()),
+            ("Forwarded", format!("host=\"{hostile}\"")),
+            ("Forwarded", format!("proto=\"{hostile}\";host=a")),
+        ] {
+            let host = if name == "Host" { "" } else { "Host: a\r\n" };
+            let answer = begin(&bench.client, &target, &format!("{host}{name}: {value}\r\n")).await?;
+            let refused = answer.status == Some(400) && location(&answer).is_none();
+            // Quotes within quotes end what is quoted, and then nothing of it is left but what is a host.
+            let harmless = begins(&answer, "http://a");
+            ensure(refused || harmless, format_args!("{name}: {value}: {answer:?}"))?;
+        }
+    }
+    // What has no part in an address changes none.
+    for header in
+        ["X-Forwarded-Prefix: /evil", "X-Forwarded-Port: 666", "X-Forwarded-For: evil", "X-Forwarded-Server: evil"]
+    {
+        let answer = begin(&bench.client, &target, &format!("Host: a\r\n{header}\r\n")).await?;
+        ensure(begins(&answer, "http://a"), format_args!("{header}: {answer:?}"))?;
+    }
+    // The control: honest proxies are believed, and a target's host counts.
+    for (target, headers, origin) in [
+        (target.clone(), "Host: a\r\nX-Forwarded-Host: b:5000, c\r\nX-Forwarded-Proto: https\r\n", "https://b:5000"),
+        (
+            target.clone(),
+            "Host: a\r\nForwarded: for=192.0.2.1;host=\"[2001:db8::1]:443\";proto=https\r\n",
+            "https://[2001:db8::1]:443",
+        ),
+        (format!("http://b{target}"), "Host: a\r\n", "http://b"),
+    ] {
+        let answer = begin(&bench.client, &target, headers).await?;
+        ensure(begins(&answer, origin), format_args!("{headers:?}: {answer:?}, required {origin}"))?;
+    }
+    Ok(())
+}
+
+async fn hostile_forwarded_headers_count_from_trusted_proxies_alone(bench: &Bench) -> Outcome {
+    let target = format!("/v2/{}/blobs/uploads/", bench.repository());
+    // The test's server tells the registry of no client's address, as at a Unix socket.
+    for (local, expected) in [(false, "http://a/v2/"), (true, "https://evil/v2/")] {
+        let trusted = TrustedProxies::Networks { networks: Vec::new(), local };
+        let server = bench.serve(|builder| builder.trusted_proxies(trusted)).await?;
+        for headers in
+            ["X-Forwarded-Host: evil\r\nX-Forwarded-Proto: https\r\n", "Forwarded: host=evil;proto=https\r\n"]
+        {
+            let answer = begin(&server.client, &target, &format!("Host: a\r\n{headers}")).await?;
+            let begins = location(&answer).is_some_and(|location| location.starts_with(expected));
+            ensure(begins, format_args!("{headers:?}: {answer:?}, required {expected}"))?;
+        }
     }
     Ok(())
 }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Registry;
 use super::auth::AccessController;
+use super::{Registry, TrustedProxies};
 use crate::contract::StorageDriver;
 
 /// A registry's settings. [`Registry::builder`] begins one, [`build`](RegistryBuilder::build) ends it.
@@ -22,6 +22,7 @@ pub struct RegistryBuilder {
     pub(super) redirect: bool,
     pub(super) relative_urls: bool,
     pub(super) host: Option<String>,
+    pub(super) trusted_proxies: TrustedProxies,
     pub(super) secret: Option<SigningKey>,
     pub(super) buffers: u64,
     pub(super) upload_buffer: u64,
@@ -52,6 +53,7 @@ impl RegistryBuilder {
             redirect: true,
             relative_urls: false,
             host: None,
+            trusted_proxies: TrustedProxies::Everybody,
             secret: None,
             buffers: 256 * 1024 * 1024,
             upload_buffer: 512 * 1024,
@@ -98,6 +100,13 @@ impl RegistryBuilder {
     /// Distribution's `http: host`.
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.host = Some(host.into());
+        self
+    }
+
+    /// Believes `Forwarded` and `X-Forwarded-*` headers of these alone; by default everybody's, as Distribution does. They say
+    /// nothing where [`host`](RegistryBuilder::host) or [`relative_urls`](RegistryBuilder::relative_urls) is set.
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.trusted_proxies = proxies;
         self
     }
 

@@ -9,6 +9,7 @@ use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
+use super::api::authority::Malformed;
 use super::auth::Denied;
 use super::{InvalidDigest, InvalidName};
 use crate::contract::{Error, ErrorKind};
@@ -110,6 +111,11 @@ impl Failure {
         self
     }
 
+    /// The request is not one of HTTP, or names no host that can be: 400, whatever else it asks for.
+    pub(super) fn malformed(Malformed(why): Malformed) -> Self {
+        Self::new(Code::Unsupported, why).with_status(StatusCode::BAD_REQUEST)
+    }
+
     /// The method is none of the resource's.
     pub(super) fn method_not_allowed(allowed: &'static str) -> Self {
         Self::new(Code::Unsupported, format_args!("the method is not one of {allowed}"))
@@ -195,7 +201,13 @@ impl From<Denied> for Failure {
                 Failure::new(Code::Unauthorized, message).with_header(WWW_AUTHENTICATE, challenge)
             }
             Denied::Forbidden { message } => Failure::new(Code::Denied, message),
-            Denied::Unavailable { message } => Failure::new(Code::Unavailable, message),
+            Denied::TooManyRequests { message, retry_after } => {
+                let seconds = retry_after.as_secs().max(1);
+                Failure::new(Code::TooManyRequests, message).with_header(RETRY_AFTER, HeaderValue::from(seconds))
+            }
+            Denied::Unavailable { message } => {
+                Failure::new(Code::Unavailable, message).with_header(RETRY_AFTER, HeaderValue::from_static("5"))
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, InvalidDigest};
+use super::{Digest, InvalidDigest, members};
 
 /// The largest manifest: 4 MiB, which the specification asks registries to take, and Distribution takes no more.
 pub(super) const MAX_MANIFEST: usize = 4 * 1024 * 1024;
@@ -121,6 +121,14 @@ fn shown(text: &str) -> String {
 }
 
 impl Manifest {
+    /// As [`parse`](Self::parse), for one that a client pushes: every reader must read it alike. What is stored already is
+    /// served as it is.
+    pub(super) fn parse_pushed(bytes: &[u8], content_type: Option<&str>) -> Result<Self, InvalidManifest> {
+        let manifest = Self::parse(bytes, content_type)?;
+        members::check(bytes).map_err(|why| InvalidManifest(format!("the manifest is ambiguous: {why}")))?;
+        Ok(manifest)
+    }
+
     /// Reads a manifest that came with that media type, if any did.
     pub(super) fn parse(bytes: &[u8], content_type: Option<&str>) -> Result<Self, InvalidManifest> {
         let invalid = |text: &str| Err(InvalidManifest(text.to_owned()));

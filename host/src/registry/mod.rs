@@ -39,6 +39,7 @@ mod hasher;
 pub mod health;
 mod layout;
 mod manifest;
+mod members;
 pub mod metrics;
 mod name;
 mod range;
@@ -58,8 +59,9 @@ use api::address::Addresses;
 use api::incoming::Buffers;
 use store::{Store, Uploads};
 
-pub use api::ClientAddress;
 pub use api::address::{PathPrefix, Tls};
+pub use api::authority::TrustedProxies;
+pub use api::{ClientAddress, refuse_malformed};
 pub use builder::RegistryBuilder;
 pub use digest::{Algorithm, Digest, InvalidDigest};
 pub use name::{InvalidName, MAX_NAME, MAX_TAG, Reference, RepositoryName, Tag};
@@ -108,7 +110,12 @@ impl Registry {
         });
         Registry(Arc::new(Inner {
             uploads: Uploads::new(store.clone(), small),
-            addresses: Addresses::new(settings.relative_urls, settings.host.clone(), secret),
+            addresses: Addresses::new(
+                settings.relative_urls,
+                settings.host.clone(),
+                settings.trusted_proxies.clone(),
+                secret,
+            ),
             buffers: Buffers::new(settings.buffers, settings.upload_buffer),
             redirects: settings.redirect && settings.driver.capabilities().redirect,
             store,

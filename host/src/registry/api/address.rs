@@ -7,12 +7,12 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
 use hmac::{Hmac, KeyInit, Mac};
-use http::header::HOST;
-use http::{HeaderName, HeaderValue, Uri, request};
+use http::{HeaderValue, Uri, request};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use uuid::Uuid;
 
+use super::authority::{self, Malformed, Origin, TrustedProxies};
 use crate::registry::error::{Code, Failure, Result};
 use crate::registry::{Digest, Reference, RepositoryName};
 
@@ -24,6 +24,7 @@ const SIGNATURE: usize = 32;
 pub(in crate::registry) struct Addresses {
     relative: bool,
     host: Option<String>,
+    trusted: TrustedProxies,
     secret: Vec<u8>,
 }
 
@@ -45,41 +46,37 @@ impl std::fmt::Debug for Addresses {
 }
 
 impl Addresses {
-    pub(in crate::registry) fn new(relative: bool, host: Option<String>, secret: Vec<u8>) -> Self {
+    pub(in crate::registry) fn new(
+        relative: bool,
+        host: Option<String>,
+        trusted: TrustedProxies,
+        secret: Vec<u8>,
+    ) -> Self {
         let host = host.map(|host| host.trim_end_matches('/').to_owned());
-        Addresses { relative, host, secret }
+        Addresses { relative, host, trusted, secret }
     }
 
     /// Returns what stands before the path in the answers to a request.
-    fn origin(&self, request: &request::Parts) -> String {
+    fn origin(&self, request: &request::Parts) -> Result<String> {
         if self.relative {
-            return String::new();
+            return Ok(String::new());
         }
         if let Some(host) = &self.host {
-            return host.clone();
+            return Ok(host.clone());
         }
-        let header = |name: &'static str| {
-            let value = request.headers.get(HeaderName::from_static(name))?.to_str().ok()?;
-            // Each proxy adds one; the first is the client's.
-            Some(value.split(',').next().unwrap_or("").trim()).filter(|value| !value.is_empty())
-        };
-        let host = request.headers.get(HOST).and_then(|host| host.to_str().ok());
-        let host = header("x-forwarded-host").or(host).or_else(|| request.uri.authority().map(|host| host.as_str()));
-        let Some(host) = host else { return String::new() };
-        let scheme = header("x-forwarded-proto").or(request.uri.scheme_str());
+        let Origin { scheme, host } = authority::origin(request, &self.trusted).map_err(Failure::malformed)?;
+        let Some(host) = host else { return Ok(String::new()) };
         let is_tls = request.extensions.get::<Tls>().is_some();
         let scheme = scheme.unwrap_or(if is_tls { "https" } else { "http" });
-        format!("{scheme}://{host}")
+        Ok(format!("{scheme}://{host}"))
     }
 
     fn address(&self, request: &request::Parts, path: &str) -> Result<HeaderValue> {
         let prefix = request.extensions.get::<PathPrefix>().map_or("", |prefix| &*prefix.0);
-        let text = format!("{}{prefix}{path}", self.origin(request));
-        // What came in headers can hold what an address cannot.
+        let text = format!("{}{prefix}{path}", self.origin(request)?);
+        // What is made of parts that are valid is valid, but for what nobody thought of.
         let valid = text.parse::<Uri>().ok().and_then(|_| HeaderValue::try_from(text).ok());
-        valid.ok_or_else(|| {
-            Failure::new(Code::Unknown, "the header Host is no host").with_status(http::StatusCode::BAD_REQUEST)
-        })
+        valid.ok_or_else(|| Failure::malformed(Malformed("the address of the answer would be none")))
     }
 
     pub(super) fn blob(&self, request: &request::Parts, name: &RepositoryName, digest: &Digest) -> Result<HeaderValue> {

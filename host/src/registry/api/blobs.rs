@@ -8,7 +8,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use super::{Call, ClientAddress, DOCKER_CONTENT_DIGEST, digest_value, empty};
+use super::{Call, DOCKER_CONTENT_DIGEST, digest_value, empty};
 use crate::contract::{ByteRange, ErrorKind, RedirectRequest};
 use crate::registry::error::{Code, Failure, Result};
 use crate::registry::range::Wanted;
@@ -30,7 +30,7 @@ impl Call<'_> {
             let Some(size) = store.blob_size(name, digest).await? else { return Err(unknown(digest)) };
             let request = RedirectRequest {
                 method: self.parts.method.to_string(),
-                client_address: self.parts.extensions.get::<ClientAddress>().map(|address| address.0.to_string()),
+                client_address: self.client().map(|address| address.to_string()),
             };
             if let Some(address) = store.blob_address(digest, &request).await? {
                 let location = HeaderValue::try_from(address)

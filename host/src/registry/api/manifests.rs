@@ -72,7 +72,7 @@ impl Call<'_> {
         body: Body,
     ) -> Result<Response> {
         let bytes = self.whole_manifest(body).await?;
-        let manifest = Manifest::parse(&bytes, self.header(CONTENT_TYPE));
+        let manifest = Manifest::parse_pushed(&bytes, self.header(CONTENT_TYPE));
         let manifest = manifest.map_err(|invalid| Failure::new(Code::ManifestInvalid, invalid))?;
         let (digest, tag) = match reference {
             Reference::Tag(tag) => (Digest::of(Algorithm::Sha256, &bytes), Some(tag)),

@@ -1,6 +1,7 @@
 //! The API over HTTP: one file for each kind of resource.
 
 pub(super) mod address;
+pub(super) mod authority;
 mod blobs;
 pub(super) mod incoming;
 mod lists;
@@ -12,7 +13,7 @@ mod uploads;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, request};
 
 use super::auth::{AccessRequest, User};
@@ -28,7 +29,8 @@ const DOCKER_API_VERSION: HeaderName = HeaderName::from_static("docker-distribut
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 const OCI_FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
 
-/// An extension of requests: the address of the client, for drivers that answer addresses by it.
+/// An extension of requests: the address that connected to the server: the client's, or that of a proxy before it. Drivers
+/// answer addresses by it, and clients are bounded by it.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientAddress(pub std::net::IpAddr);
 
@@ -66,6 +68,7 @@ async fn answer_route(
     body: Body,
     handled: &mut Handled,
 ) -> Result<Response> {
+    let host = authority::host(parts).map_err(Failure::malformed)?;
     let Some(route) = Route::parse(parts.uri.path())? else {
         return Err(Failure::new(Code::Unsupported, "nothing of the registry's API is at this path")
             .with_status(StatusCode::NOT_FOUND));
@@ -77,7 +80,7 @@ async fn answer_route(
         Route::Uploads(_) if parts.method == Method::POST && query.get("mount")?.is_some() => query.get("from")?,
         _ => None,
     };
-    handled.user = authorize(registry, parts, &route, mounted_from.as_deref()).await?.map(|user| user.name);
+    handled.user = authorize(registry, parts, host, &route, mounted_from.as_deref()).await?.map(|user| user.name);
 
     let changes = !matches!(parts.method, Method::GET | Method::HEAD);
     if changes && registry.settings().read_only && !matches!(route, Route::Base | Route::Catalog) {
@@ -112,17 +115,24 @@ async fn answer_route(
 async fn authorize(
     registry: &Registry,
     parts: &request::Parts,
+    host: Option<&str>,
     route: &Route,
     mounted_from: Option<&str>,
 ) -> Result<Option<User>> {
     let Some(controller) = &registry.settings().access else { return Ok(None) };
-    let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
     let request = AccessRequest {
         authorization: parts.headers.get(AUTHORIZATION),
-        host: host.or_else(|| parts.uri.authority().map(|host| host.as_str())),
+        host,
+        client: authority::client(parts, &registry.settings().trusted_proxies),
         needed: &route.access(&parts.method, mounted_from),
     };
     Ok(controller.authorize(request).await?)
+}
+
+/// Returns the answer to a request that names no host, or two, or one that is none: 400. None if nothing is wrong with it. For
+/// what a server answers beside the registry, which looks itself.
+pub fn refuse_malformed(request: &request::Parts) -> Option<Response> {
+    authority::host(request).err().map(|malformed| Failure::malformed(malformed).into_response())
 }
 
 /// A request that was let in.
@@ -135,6 +145,11 @@ struct Call<'a> {
 impl Call<'_> {
     fn is_head(&self) -> bool {
         self.parts.method == Method::HEAD
+    }
+
+    /// Returns the client's address, if the server knows it.
+    fn client(&self) -> Option<std::net::IpAddr> {
+        authority::client(self.parts, &self.registry.settings().trusted_proxies)
     }
 
     /// Returns a header that is text; none if there is none.

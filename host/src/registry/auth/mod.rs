@@ -48,6 +48,8 @@ mod htpasswd;
 mod token;
 
 use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use http::HeaderValue;
@@ -109,8 +111,10 @@ impl Access {
 pub struct AccessRequest<'a> {
     /// The header `Authorization`. Its value is marked as sensitive and does not print.
     pub authorization: Option<&'a HeaderValue>,
-    /// The header `Host`, or the authority of HTTP/2.
+    /// The host that the request is for, a name or an address with or without a port: from the target, or the header `Host`.
     pub host: Option<&'a str>,
+    /// The client's address, if the server knows it.
+    pub client: Option<IpAddr>,
     /// Everything that the request needs. Empty for `/v2/`, which asks only who the client is.
     pub needed: &'a [Access],
 }
@@ -137,7 +141,14 @@ pub enum Denied {
         /// Why, for people.
         message: String,
     },
-    /// It could not be found out: 503.
+    /// The client asks for more at a time than one may: 429.
+    TooManyRequests {
+        /// Why, for people.
+        message: String,
+        /// When to come again; at least a second.
+        retry_after: Duration,
+    },
+    /// It could not be found out: 503, to come again in 5 s.
     Unavailable {
         /// Why, for people.
         message: String,

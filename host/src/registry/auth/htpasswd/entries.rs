@@ -7,6 +7,9 @@ use bcrypt::HashParts;
 /// What `htpasswd -B` takes by default.
 const USUAL_COST: u32 = 5;
 
+/// The highest cost that is taken: a check takes about a second then, and each step of the cost doubles it.
+const MAX_COST: u32 = 14;
+
 /// The users of a file, each with a hash by bcrypt.
 pub(super) struct Entries {
     hashes: HashMap<String, String>,
@@ -79,7 +82,12 @@ fn cost(hash: &str) -> Result<u32, &'static str> {
         return Err(kind.map_or("only bcrypt is accepted, not the hash or the plain password", |(_, kind)| kind));
     }
     let cost = hash.parse::<HashParts>().map_err(|_| "no hash by bcrypt is the text")?.get_cost();
-    if (4..=31).contains(&cost) { Ok(cost) } else { Err("bcrypt has no such cost as the hash") }
+    match cost {
+        4..=MAX_COST => Ok(cost),
+        // Whoever sends any password for that user would keep a processor busy for minutes.
+        15..=31 => Err("a cost of at most 14 is accepted, not that of the hash"),
+        _ => Err("bcrypt has no such cost as the hash"),
+    }
 }
 
 fn dummy(cost: u32) -> String {
@@ -125,6 +133,8 @@ mod tests {
             ("$2y$05$L50RfUt1/lX6HMo1u6ENZepEokg3sIu", "bcrypt"),
             ("$2y$99$L50RfUt1/lX6HMo1u6ENZepEokg3sIuTHkptvcEdm299S0NZ89Zfe", "cost"),
             ("$2y$05$L50RfUt1/lX6HMo1u6ENZepEokg3sIuTHkptvcEdm299S0NZ89Zé", "bcrypt"),
+            ("$2y$15$L50RfUt1/lX6HMo1u6ENZepEokg3sIuTHkptvcEdm299S0NZ89Zfe", "at most 14"),
+            ("$2b$31$L50RfUt1/lX6HMo1u6ENZepEokg3sIuTHkptvcEdm299S0NZ89Zfe", "at most 14"),
             ("", "plain"),
         ] {
             let error = refused(&format!("# one\nalice:{HASH}\nbob:{hash}\n"));

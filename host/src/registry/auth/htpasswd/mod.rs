@@ -3,9 +3,11 @@
 mod basic;
 mod entries;
 mod file;
+mod queue;
 mod verified;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,31 +15,30 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::HeaderValue;
 use ring::rand::SystemRandom;
-use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
-use tokio::time::timeout;
 
 use self::basic::Credentials;
 use self::file::File;
+use self::queue::{Full, Queue};
 use self::verified::Verified;
 use super::challenge::challenge;
 use super::{AccessController, AccessRequest, Denied, OpenError, User};
 
-/// How long a request waits for its password's turn to be checked. Then it is told to come again: who guesses passwords
-/// in numbers would otherwise gather requests that wait.
-const TURN: Duration = Duration::from_secs(10);
+/// When a client comes again that has too many passwords in the queue.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Users and their passwords from a file, as `htpasswd -B` writes it: Distribution's `auth: htpasswd`.
 ///
-/// A user who gives the right password may do everything. Only hashes by bcrypt count; an entry with any other refuses
-/// the file, by the user's name. Serve it over TLS: the password is in every request.
+/// A user who gives the right password may do everything. Only hashes by bcrypt with a cost of at most 14 count; an entry with
+/// any other refuses the file, by the user's name. Serve it over TLS: the password is in every request.
 ///
 /// # Behaviour
 ///
 /// - The file is looked at again at most once a second, when requests come, and read if it changed. While it is missing
 ///   or wrong, nobody is let in: requests end as [`Denied::Unavailable`].
-/// - Passwords are checked outside the executor, at most on half of the processors at once. A request waits up to 10 s
-///   for its turn.
+/// - Passwords are checked outside the executor, at most on half of the processors at once. Requests with the same credentials
+///   share one check. A client has at most 8 checks in the queue, by its address, of IPv6 by its network of 64 bits: more end
+///   as [`Denied::TooManyRequests`]. All clients together have 64, and a request waits up to 10 s: then it ends as
+///   [`Denied::Unavailable`].
 /// - The last 1,024 credentials that were right are remembered, as keyed digests, so that a client's later requests cost
 ///   no bcrypt. They count no longer once the user's entry changes.
 /// - A user who does not exist takes as long as the costliest of those that do.
@@ -46,6 +47,7 @@ const TURN: Duration = Duration::from_secs(10);
 ///
 /// - A missing file is an error. Distribution creates it, with a user `docker` whose password it prints.
 /// - Entries that are not by bcrypt are an error. Distribution passes over them, and their users cannot log in.
+/// - Entries with a cost above 14 are an error. Distribution checks each password for as long as it takes: at 20, a minute.
 ///
 /// # Example
 ///
@@ -71,10 +73,10 @@ pub struct Htpasswd {
     path: PathBuf,
     file: File,
     verified: Arc<Verified>,
-    turns: Arc<Semaphore>,
+    queue: Queue,
     /// How many passwords went through bcrypt.
     #[cfg(test)]
-    checks: std::sync::atomic::AtomicU64,
+    checks: Arc<std::sync::atomic::AtomicU64>,
 }
 
 impl Htpasswd {
@@ -97,7 +99,7 @@ impl Htpasswd {
             .map_err(|_| OpenError::new("the system gives no random bytes for `auth: htpasswd`"))?;
         // Half of the processors stay for requests of users who are already known.
         let processors = std::thread::available_parallelism().map_or(1, |count| count.get());
-        let turns = Arc::new(Semaphore::new((processors / 2).max(1)));
+        let queue = Queue::new((processors / 2).max(1));
         #[cfg(test)]
         let checks = Default::default();
         Ok(Htpasswd {
@@ -105,7 +107,7 @@ impl Htpasswd {
             path,
             file,
             verified,
-            turns,
+            queue,
             #[cfg(test)]
             checks,
         })
@@ -119,44 +121,41 @@ impl Htpasswd {
     }
 
     /// Returns whether the user is who he says. The work is the same for a user who does not exist.
-    async fn is_right(&self, credentials: Credentials) -> Result<bool, Denied> {
+    async fn is_right(&self, credentials: Credentials, client: Option<IpAddr>) -> Result<bool, Denied> {
         let entries = self.file.entries().await.map_err(|message| Denied::Unavailable { message })?;
         let hash = entries.hash(&credentials.user);
-        let digest = hash.map(|hash| self.verified.digest(&credentials, hash));
-        let known = || digest.is_some_and(|digest| self.verified.contains(&digest));
-        if known() {
-            return Ok(true);
-        }
-        let turn = match timeout(TURN, self.turns.clone().acquire_owned()).await {
-            Ok(Ok(turn)) => turn,
-            _ => {
-                return Err(Denied::Unavailable {
-                    message: "too many passwords are being checked; try again later".to_owned(),
-                });
-            }
-        };
-        // A request of the same client may have been before this one: they come in bunches.
-        if known() {
-            return Ok(true);
-        }
-        #[cfg(test)]
-        self.checks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         // Nobody is right about the password of a user who does not exist.
-        let (hash, verified) = (hash.unwrap_or(entries.dummy()).to_owned(), self.verified.clone());
-        let check = spawn_blocking(move || {
+        let (exists, hash) = (hash.is_some(), hash.unwrap_or(entries.dummy()).to_owned());
+        let digest = self.verified.digest(&credentials, &hash);
+        if exists && self.verified.contains(&digest) {
+            return Ok(true);
+        }
+        let verified = self.verified.clone();
+        #[cfg(test)]
+        let checks = Arc::clone(&self.checks);
+        let check = move || {
+            // Between the look above and the place in the queue, another request with them may have ended.
+            if exists && verified.contains(&digest) {
+                return true;
+            }
+            #[cfg(test)]
+            checks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             // An error is a hash of another form, of which there are none among the entries.
-            let right = bcrypt::verify(&credentials.password, &hash).unwrap_or(false);
-            let digest = digest.filter(|_| right);
-            if let Some(digest) = digest {
+            let right = bcrypt::verify(&credentials.password, &hash).unwrap_or(false) && exists;
+            if right {
                 verified.insert(digest);
             }
-            // Only now: the next one looks first whether its credentials are known. And here, not in the request, which
-            // may be dropped while the processor is busy with it.
-            drop(turn);
-            digest.is_some()
-        });
-        // It ends early only if the runtime does.
-        Ok(check.await.unwrap_or(false))
+            right
+        };
+        self.queue.check(client, digest, check).await.map_err(|full| match full {
+            Full::OfClient => Denied::TooManyRequests {
+                message: "too many of this client's passwords are being checked; try again later".to_owned(),
+                retry_after: RETRY_AFTER,
+            },
+            Full::OfAll => {
+                Denied::Unavailable { message: "too many passwords are being checked; try again later".to_owned() }
+            }
+        })
     }
 }
 
@@ -168,7 +167,7 @@ impl AccessController for Htpasswd {
             return Err(self.unauthenticated("a user and a password are needed"));
         };
         let name = String::from_utf8_lossy(&credentials.user).into_owned();
-        if self.is_right(credentials).await? {
+        if self.is_right(credentials, request.client).await? {
             Ok(Some(User { name }))
         } else {
             // Which of the two is nobody's business.

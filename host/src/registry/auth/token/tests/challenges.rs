@@ -9,7 +9,7 @@ async fn challenge(
     needed: &[Access],
 ) -> String {
     let authorization = authorization.map(|value| HeaderValue::from_str(value).unwrap());
-    let request = AccessRequest { authorization: authorization.as_ref(), host, needed };
+    let request = AccessRequest { authorization: authorization.as_ref(), host, client: None, needed };
     match controller.authorize(request).await {
         Err(Denied::Unauthenticated { challenge, .. }) => challenge.to_str().unwrap().to_owned(),
         other => panic!("{other:?}"),

@@ -76,7 +76,7 @@ async fn a_request_that_needs_nothing_needs_a_token_still() {
     let claims = with(claims(), json!({ "exp": i64::MAX, "access": [] }));
     let token = signed(&json!({ "alg": "ES256", "kid": "key" }), &claims, &key, Algorithm::Es256);
     let header = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
-    let request = AccessRequest { authorization: Some(&header), host: None, needed: &[] };
+    let request = AccessRequest { authorization: Some(&header), host: None, client: None, needed: &[] };
     assert_eq!(controller.authorize(request).await.unwrap(), Some(User { name: "alice".to_owned() }));
     let request = AccessRequest { authorization: None, ..request };
     assert!(matches!(controller.authorize(request).await, Err(Denied::Unauthenticated { .. })));
