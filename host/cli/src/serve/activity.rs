@@ -17,6 +17,7 @@ use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
+use super::heads::Heads;
 use super::limits::Limits;
 use super::listen::Socket;
 
@@ -136,26 +137,31 @@ pub(super) struct Watched {
     /// What was read to find out the protocol.
     first: Bytes,
     activity: Arc<Activity>,
+    /// Looks at the heads of requests; none of HTTP/2, which has no lines.
+    heads: Option<Heads>,
 }
 
 impl Watched {
-    pub(super) fn new(socket: Box<dyn Socket>, first: Bytes, activity: Arc<Activity>) -> Self {
+    pub(super) fn new(socket: Box<dyn Socket>, first: Bytes, activity: Arc<Activity>, heads: Option<Heads>) -> Self {
         activity.note_read(first.len());
-        Watched { socket, first, activity }
+        Watched { socket, first, activity, heads }
     }
 }
 
 impl AsyncRead for Watched {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if !self.first.is_empty() {
+        let before = buffer.filled().len();
+        if self.first.is_empty() {
+            ready!(Pin::new(&mut self.socket).poll_read(cx, buffer))?;
+            self.activity.note_read(buffer.filled().len() - before);
+        } else {
             let count = self.first.len().min(buffer.remaining());
             buffer.put_slice(&self.first[..count]);
             self.first.advance(count);
-            return Poll::Ready(Ok(()));
         }
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.socket).poll_read(cx, buffer))?;
-        self.activity.note_read(buffer.filled().len() - before);
+        if let Some(heads) = &mut self.heads {
+            heads.look(&mut buffer.filled_mut()[before..]);
+        }
         Poll::Ready(Ok(()))
     }
 }

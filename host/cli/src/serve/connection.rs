@@ -25,6 +25,7 @@ use tokio::time::Instant;
 use tower_service::Service;
 
 use super::activity::{Activity, Answer, Verdict, Watched};
+use super::heads::Heads;
 use super::limits::Limits;
 use super::listen::Socket;
 use super::shutdown::Phase;
@@ -80,7 +81,8 @@ pub(super) async fn serve(
         }
     };
     let activity = Activity::new();
-    let io = TokioIo::new(Watched::new(socket, first, activity.clone()));
+    let heads = (!is_http2).then(Heads::default);
+    let io = TokioIo::new(Watched::new(socket, first, activity.clone(), heads));
     let answer = {
         let activity = activity.clone();
         service_fn(move |request| answer(router.clone(), request, peer, activity.clone()))

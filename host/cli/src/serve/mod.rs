@@ -8,6 +8,7 @@ pub(crate) mod access_log;
 mod activity;
 mod connection;
 pub(crate) mod debug;
+mod heads;
 pub(crate) mod limits;
 pub(crate) mod listen;
 pub(crate) mod server;

@@ -133,6 +133,36 @@ impl Served {
     }
 }
 
+#[tokio::test]
+async fn a_bare_line_end_in_a_head_is_refused_and_what_came_before_is_answered() {
+    let served = start(Limits::default(), Duration::ZERO).await;
+    let good = "PUT /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n\n\n\n\
+                PUT /upload HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n\n\n\r\n0\r\n\r\n";
+    for bad in [
+        "GET / HTTP/1.1\nHost: a\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n\n",
+        "\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nA: b\nTransfer-Encoding: chunked\r\n\r\n",
+        "PUT /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ] {
+        for (before, taken) in [("", 0), (good, 2)] {
+            // As one piece, and byte by byte.
+            for piece in [usize::MAX, 1] {
+                let mut client = served.connect().await;
+                let bytes = format!("{before}{bad}GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+                for piece in bytes.as_bytes().chunks(piece.min(bytes.len())) {
+                    // Hyper closes as soon as it has refused.
+                    let _ = client.write_all(piece).await;
+                }
+                let answers = rest(client).await;
+                assert_eq!(answers.matches("HTTP/1.1 200 ").count(), taken, "{bad:?} after {before:?}: {answers}");
+                assert_eq!(answers.matches("HTTP/1.1 400 ").count(), 1, "{bad:?} after {before:?}: {answers}");
+            }
+        }
+    }
+}
+
 async fn rest(mut client: TcpStream) -> String {
     let mut text = Vec::new();
     // A connection that is cut may be reset.
