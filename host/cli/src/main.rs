@@ -23,8 +23,8 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use commands::{bench, conformance, cp, demo, drivers, files, inspect, serve as registry, uploads, whoami};
-use config::{Config, Environment, Given, Notice, ServeConfig};
+use commands::{bench, check, conformance, cp, demo, drivers, files, inspect, serve as registry, uploads, whoami};
+use config::{CommandLine, Config, Environment, Given, Notice, ServeConfig};
 use grant::Grant;
 use open::{Settings, Store};
 
@@ -121,7 +121,16 @@ fn main() -> ExitCode {
     let serve = match &cli.command {
         Command::Serve(args) => {
             let file = args.file.as_deref().or(cli.config.as_deref());
-            match Config::for_serve(file, &Environment::of_process()) {
+            let environment = Environment::of_process();
+            let given = match Given::parse(&cli.params) {
+                Ok(given) => given,
+                Err(error) => return output::report(&error, cli.json),
+            };
+            let line = CommandLine { given: &given, drivers: cli.drivers.as_deref() };
+            if args.check {
+                return check::run(file, &environment, line, cli.json);
+            }
+            match Config::for_serve(file, &environment, line) {
                 Ok(serve) => Some(serve),
                 Err(error) => return output::report(&error, cli.json),
             }

@@ -14,9 +14,6 @@ use crate::config::{Config, Given};
 use crate::grant::{self, Grant};
 use crate::location;
 
-/// The directory of components that is used if it is there and none is named.
-const DEFAULT_DIRECTORY: &str = "drivers";
-
 /// What the command line and the configuration say.
 #[derive(Debug, Default)]
 pub(crate) struct Settings {
@@ -48,7 +45,8 @@ impl Store {
     /// for them.
     pub(crate) fn new(settings: Settings, named: &[String]) -> Result<Self> {
         let Settings { config, given, directory, grants, no_cache } = settings;
-        let drivers = drivers_config(&config, directory);
+        let directory = config.directory(directory.as_deref());
+        let drivers = DriversConfig { directory, ..config.drivers.clone() };
         let files: Vec<&String> = named.iter().filter(|text| location::is_file(text)).collect();
         let has_components = drivers.directory.is_some() || !drivers.components.is_empty() || !files.is_empty();
         let runtime = if has_components { Some(engine(no_cache)?) } else { None };
@@ -108,17 +106,6 @@ pub(crate) fn engine(no_cache: bool) -> Result<Runtime> {
     let cache = if no_cache { None } else { cache::directory() };
     Runtime::new(RuntimeConfig { cache, ..RuntimeConfig::default() })
         .context("could not start the runtime of components")
-}
-
-/// Returns the section `drivers:` with the directory that the command line names, or with the default one if it is there.
-fn drivers_config(config: &Config, directory: Option<PathBuf>) -> DriversConfig {
-    let mut drivers = config.drivers.clone();
-    if directory.is_some() {
-        drivers.directory = directory;
-    } else if drivers.directory.is_none() && Path::new(DEFAULT_DIRECTORY).is_dir() {
-        drivers.directory = Some(Path::new(".").join(DEFAULT_DIRECTORY));
-    }
-    drivers
 }
 
 /// Offers a file of the command line under its name without the ending; with the ending where that name is another

@@ -134,6 +134,76 @@ fn a_wrong_configuration_is_refused_by_its_key() {
     assert!(error.contains("http.addr") && error.contains("config.yml"), "{error}");
 }
 
+/// Runs `wharf serve --check` on a configuration, and returns the exit code and what it prints.
+fn check(configuration: &str, arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String) {
+    let directory = TempDir::new().unwrap();
+    fs::write(directory.path().join("config.yml"), configuration).unwrap();
+    let mut command = support::command(&["serve", "--check", "config.yml"]);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"REGISTRY_")) {
+        command.env_remove(name);
+    }
+    let output = command.args(arguments).envs(variables.iter().copied()).current_dir(&directory).output().unwrap();
+    let left: Vec<_> = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["config.yml"], "a check writes nothing");
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn a_check_prints_every_refusal_and_warning_in_one_pass_and_fails() {
+    let text = "version: 0.1\nauht: {htpasswd: {realm: r, path: hunter2}}\nstorage:\n  filesystem: {rootdirectory: data}\n  \
+                maintenance: {readony: {enabled: true}}\nhttp:\n  adr: ':5000'\n  addr: nowhere\n  secret: hunter2\n\
+                redis: {addrs: [hunter2]}\n";
+    let variables = [("REGISTRY_HTTP_TSL_KEY", "hunter2"), ("REGISTRY_PORT", "tcp://10.0.0.1:5000")];
+    let (code, printed) = check(text, &[], &variables);
+    let expected = [
+        "config.yml:2: refused: `auht`: is no key that Wharf knows; did you mean `auth`?",
+        "config.yml:5: refused: `storage.maintenance.readony`: is no key that Wharf knows; did you mean `readonly`?",
+        "config.yml:7: refused: `http.adr`: is no key that Wharf knows; did you mean `addr`?",
+        "config.yml:8: refused: `http.addr`: has no port; write HOST:PORT, or :PORT for all addresses",
+        "config.yml: refused: `REGISTRY_HTTP_TSL_KEY`: the variable cannot be applied: `http` has no key `tsl`; did you mean \
+         REGISTRY_HTTP_TLS_KEY?",
+        "config.yml: warning: the variable REGISTRY_PORT is what a container finds about a service called `registry`; it is \
+         passed over",
+        "config.yml: warning: `redis` is set, and Wharf keeps no cache in Redis",
+        "config.yml: 5 refused, 2 warned of",
+    ];
+    assert_eq!((code, printed.lines().collect::<Vec<_>>()), (Some(1), expected.to_vec()));
+    let (code, printed) = check(text, &["--json"], &variables);
+    let value: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!((code, value["refused"].as_array().unwrap().len()), (Some(1), 5));
+    assert_eq!((&value["refused"][0]["line"], value["notices"].as_array().unwrap().len()), (&Value::Null, 2));
+    assert!(!printed.contains("hunter2"));
+}
+
+#[test]
+fn a_check_of_what_would_start_succeeds_and_opens_nothing() {
+    // Neither the directory nor the files of TLS and passwords are there, and the address is taken.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let text = format!(
+        "version: 0.1\nstorage: {{ filesystem: {{ rootdirectory: nowhere }}, cache: {{ blobdescriptor: inmemory }} }}\nauth: {{ \
+         htpasswd: {{ realm: r, path: nowhere/htpasswd }} }}\nhttp: {{ addr: '{}', tls: {{ certificate: c, key: k }} }}\n",
+        taken.local_addr().unwrap(),
+    );
+    let (code, printed) = check(&text, &[], &[("REGISTRY_SERVICE_PORT", "5000")]);
+    let expected = [
+        "config.yml: warning: the variable REGISTRY_SERVICE_PORT is what a container finds about a service called `registry`; \
+         it is passed over",
+        "config.yml: note: `storage.cache` is set, and Wharf needs no cache of what blobs are: it keeps none",
+        "config.yml: 0 refused, 1 warned of",
+    ];
+    assert_eq!((code, printed.lines().collect::<Vec<_>>()), (Some(0), expected.to_vec()));
+}
+
+#[test]
+fn a_registry_does_not_start_with_a_key_that_it_does_not_know() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("config.yml");
+    fs::write(&file, format!("{INMEMORY}auht: {{ htpasswd: {{ realm: r, path: p }} }}\n")).unwrap();
+    let error = support::fail(&["serve", support::text(&file)]);
+    assert!(error.contains("line 3: `auht`: is no key") && error.contains("did you mean `auth`?"), "{error}");
+}
+
 #[test]
 fn a_driver_that_is_not_there_is_refused_by_its_name() {
     let directory = TempDir::new().unwrap();
@@ -176,4 +246,55 @@ fn asked_twice_to_stop_it_stops_at_once() {
     served.signal(Signal::INT);
     assert_eq!(served.ended().code(), Some(0));
     assert!(served.logs("the registry has stopped").contains("cut_off=1"));
+}
+
+/// Sends bytes on a connection of their own, and returns what comes back until it is closed.
+fn send(address: &str, bytes: &str) -> String {
+    let mut client = TcpStream::connect(address).unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    client.write_all(bytes.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    // A connection that is refused may be reset.
+    let _ = client.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[test]
+fn a_request_that_names_no_host_or_two_or_has_bare_line_ends_is_refused_wherever_it_goes() {
+    let served = start("http: { debug: { addr: DEBUG } }\n");
+    for (address, path) in [(&served.address, "/v2/"), (&served.address, "/"), (&served.debug, "/livez")] {
+        for headers in ["", "Host: a\r\nHost: a\r\n", "Host: a b\r\n", "Host: a\n"] {
+            let answer = send(address, &format!("GET {path} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n"));
+            assert!(answer.starts_with("HTTP/1.1 400 "), "{path} {headers:?}: {answer}");
+        }
+        let answer = send(address, &format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"));
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{path}: {answer}");
+    }
+}
+
+#[test]
+fn forwarded_headers_count_from_the_proxies_of_the_configuration_alone() {
+    for (trusted, origin) in [
+        ("", "https://evil"),
+        ("trustedproxies: [127.0.0.0/8], ", "https://evil"),
+        ("trustedproxies: [192.0.2.0/24], ", "http://a"),
+        ("trustedproxies: [], ", "http://a"),
+    ] {
+        let served = start(&format!("http: {{ {trusted}secret: s }}\n"));
+        let headers = "Host: a\r\nX-Forwarded-Host: evil\r\nX-Forwarded-Proto: https\r\nContent-Length: 0\r\nConnection: close\r\n";
+        let answer = send(&served.address, &format!("POST /v2/a/blobs/uploads/ HTTP/1.1\r\n{headers}\r\n"));
+        assert!(answer.contains(&format!("location: {origin}/v2/a/blobs/uploads/")), "{trusted}: {answer}");
+    }
+}
+
+#[test]
+fn a_password_that_costs_too_much_to_check_is_refused_at_the_start() {
+    let directory = TempDir::new().unwrap();
+    fs::write(directory.path().join("htpasswd"), HTPASSWD.replace("$05$", "$20$")).unwrap();
+    let path = directory.path().join("htpasswd");
+    let file = directory.path().join("config.yml");
+    fs::write(&file, format!("{INMEMORY}auth: {{ htpasswd: {{ realm: r, path: {path:?} }} }}\n")).unwrap();
+    let error = support::fail(&["serve", support::text(&file)]);
+    assert!(error.contains("line 1") && error.contains("\"alice\"") && error.contains("at most 14"), "{error}");
+    assert!(!error.contains("$2y$"), "{error}");
 }

@@ -1,6 +1,7 @@
 //! The commands, one in a file.
 
 pub(crate) mod bench;
+pub(crate) mod check;
 pub(crate) mod conformance;
 pub(crate) mod cp;
 pub(crate) mod demo;

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result};
 use axum::Router;
 use axum::extract::Request;
+use axum::middleware::Next;
 use axum::response::Response;
 use axum::routing::get;
 use clap::Args;
@@ -16,14 +17,14 @@ use wharf::contract::StorageDriver;
 use wharf::registry::auth::{AccessController, Htpasswd, TokenAuth, TokenSettings};
 use wharf::registry::health::{Health, HealthSettings};
 use wharf::registry::metrics::Metrics;
-use wharf::registry::{ClientAddress, PathPrefix, Registry, Tls as Encrypted};
+use wharf::registry::{ClientAddress, PathPrefix, Registry, Tls as Encrypted, TrustedProxies};
 
 use crate::config::{
     Auth, ClientAuth, Http, Listen, MinimumTls, Notice, ServeConfig, TcpAddress, Tls, UploadPurging, Weight,
 };
 use crate::open::Store;
 use crate::serve::limits::Limits;
-use crate::serve::listen::{Address, Listener};
+use crate::serve::listen::{Address, Bound, Listener};
 use crate::serve::server::{Peer, Server};
 use crate::serve::shutdown::Shutdown;
 use crate::serve::signals::{Ask, Signals};
@@ -37,6 +38,10 @@ pub(crate) struct Serve {
     /// Distribution's config.yml. The same as --config.
     #[arg(value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
+    /// Only say what is wrong with the configuration and what of it does nothing, all at once. Opens nothing and listens
+    /// nowhere. Exit code 0 if a registry would start with it, as far as the configuration goes.
+    #[arg(long)]
+    pub(crate) check: bool,
 }
 
 /// What one upload holds while it goes on, in bytes: pieces on their way to the file, and those that came meanwhile.
@@ -85,6 +90,12 @@ pub(crate) async fn run(config: ServeConfig, notices: &[Notice], store: &Store) 
     let listener = Listener::bind(&address(&config.http.listen)).await?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     tracing::info!(driver = %config.storage.driver, "the registry listens on {scheme}://{}", listener.bound());
+    if believes_everybody(&config.http, listener.bound()) {
+        tracing::warn!(
+            "everybody's `Forwarded` and `X-Forwarded-*` headers are believed, as Distribution does: name the proxies in \
+             `http: trustedproxies: [10.0.0.0/8]`, or none with `[]`"
+        );
+    }
     if let Some(tls) = &tls {
         tokio::spawn(Arc::clone(tls).watch(CERTIFICATES));
     }
@@ -103,7 +114,7 @@ pub(crate) async fn run(config: ServeConfig, notices: &[Notice], store: &Store) 
             listener,
             tls: None,
             cleartext_http2: false,
-            router: debug.router()?,
+            router: debug.router()?.layer(axum::middleware::from_fn(refuse_malformed)),
             limits: Limits::default(),
             drain_timeout: Duration::from_secs(1),
         };
@@ -164,6 +175,7 @@ fn build(config: &ServeConfig, driver: Arc<dyn StorageDriver>) -> Result<Registr
         .delete(storage.delete)
         .redirect(storage.redirect)
         .relative_urls(http.relative_urls)
+        .trusted_proxies(http.trusted_proxies.clone())
         .buffers(limits.buffers.as_u64())
         .upload_buffer(upload_buffer)
         .put_at_once(at_once)
@@ -206,6 +218,7 @@ fn chunk_size(config: &ServeConfig) -> Option<u64> {
 /// Returns the routes of the registry below the prefix, with the headers that the configuration adds.
 fn routes(http: &Http, registry: &Registry) -> Result<Router> {
     let mut router = registry.router().route("/", get(async || ([(CACHE_CONTROL, "no-cache")], "")));
+    router = router.layer(axum::middleware::from_fn(refuse_malformed));
     let prefix = http.prefix.trim_end_matches('/').to_owned();
     if !prefix.is_empty() {
         let outside = PathPrefix(prefix.clone());
@@ -232,6 +245,21 @@ fn routes(http: &Http, registry: &Registry) -> Result<Router> {
         }
         std::future::ready(response)
     })))
+}
+
+/// Whether anybody who reaches the address chooses what answers' addresses begin with.
+fn believes_everybody(http: &Http, bound: &Bound) -> bool {
+    let is_reached = matches!(bound, Bound::Tcp(address) if !address.ip().to_canonical().is_loopback());
+    is_reached && http.trusted_proxies == TrustedProxies::Everybody && http.host.is_none() && !http.relative_urls
+}
+
+/// Refuses a request that names no host that can be, whatever it asks for.
+async fn refuse_malformed(request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    match wharf::registry::refuse_malformed(&parts) {
+        Some(refused) => refused,
+        None => next.run(Request::from_parts(parts, body)).await,
+    }
 }
 
 /// Tells the registry who asks, and whether the connection is encrypted.
@@ -310,4 +338,33 @@ fn address(listen: &Listen) -> Address {
 fn tcp(TcpAddress { host, port }: &TcpAddress) -> Address {
     let host = host.as_deref().unwrap_or("");
     Address::Tcp(if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that fails to parse has failed")]
+    use super::*;
+    use crate::config::{CommandLine, Config, Environment, Given};
+
+    #[test]
+    fn who_can_be_reached_and_believes_everybody_is_told_so() {
+        let given = Given::default();
+        for (key, value, address, warned) in [
+            ("REGISTRY_HTTP_SECRET", "s", "0.0.0.0:5000", true),
+            ("REGISTRY_HTTP_SECRET", "s", "[::]:5000", true),
+            ("REGISTRY_HTTP_SECRET", "s", "192.0.2.1:5000", true),
+            ("REGISTRY_HTTP_SECRET", "s", "127.0.0.1:5000", false),
+            ("REGISTRY_HTTP_SECRET", "s", "[::1]:5000", false),
+            ("REGISTRY_HTTP_TRUSTEDPROXIES", "[10.0.0.0/8]", "0.0.0.0:5000", false),
+            ("REGISTRY_HTTP_TRUSTEDPROXIES", "[]", "0.0.0.0:5000", false),
+            ("REGISTRY_HTTP_HOST", "https://images.example.com", "0.0.0.0:5000", false),
+            ("REGISTRY_HTTP_RELATIVEURLS", "true", "0.0.0.0:5000", false),
+        ] {
+            let environment: Environment = [(key, value)].into_iter().collect();
+            let line = CommandLine { given: &given, drivers: None };
+            let (config, _) = Config::for_serve(None, &environment, line).unwrap();
+            let bound = Bound::Tcp(address.parse().unwrap());
+            assert_eq!(believes_everybody(&config.http, &bound), warned, "{key}={value} at {address}");
+        }
+    }
 }

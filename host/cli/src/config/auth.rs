@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
+use wharf::base::nearest;
 
 use super::document::Document;
+use super::report::{MISSING, Report};
 
 /// How clients prove who they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,45 +60,77 @@ fn autoredirectpath() -> String {
     "/auth/token".to_owned()
 }
 
+/// The schemes there are. `none` is our own: everybody is let in, and somebody said so.
+const SCHEMES: [&str; 3] = ["htpasswd", "token", "none"];
+
 impl Auth {
     /// Returns none if everybody is let in.
-    pub(super) fn from_document(document: &Document) -> Result<Option<Self>> {
-        let Some(section) = document.section("auth") else { return Ok(None) };
+    pub(super) fn from_document(document: &Document, report: &mut Report) -> Option<Self> {
+        let section = document.section("auth")?;
         let Some(section) = section.as_object() else {
-            return Err(document.fault("auth", "is neither a map nor the name of a scheme"));
+            report.refuse(document, "auth", "is neither a map nor the name of a scheme");
+            return None;
         };
-        let mut schemes = section.iter();
-        let Some((scheme, parameters)) = schemes.next() else { return Ok(None) };
-        if schemes.next().is_some() {
+        for scheme in section.keys().filter(|scheme| !SCHEMES.contains(&&***scheme)) {
+            let known = "name `htpasswd`, `token` or `none`";
+            let what = match (&**scheme, nearest(scheme, SCHEMES)) {
+                ("silly", _) => format!("it lets in whoever sends any credentials; {known}"),
+                (_, Some(near)) => format!("Wharf has no such scheme; did you mean `{near}`?"),
+                (_, None) => format!("Wharf has no such scheme, and without it everybody would be let in; {known}"),
+            };
+            report.refuse(document, &format!("auth.{scheme}"), &what);
+        }
+        if section.len() > 1 {
             let names: Vec<_> = section.keys().map(String::as_str).collect();
-            bail!("`auth`: must provide exactly one type. Provided: [{}]; remove all but one", names.join(" "));
+            let what = format!("must provide exactly one type. Provided: [{}]; remove all but one", names.join(" "));
+            report.refuse(document, "auth", &what);
         }
-        let parameters = if parameters.is_null() { &json!({}) } else { parameters };
-        match &**scheme {
-            "none" => Ok(None),
-            "htpasswd" => Ok(Some(Auth::Htpasswd(document.parse_value("auth.htpasswd", parameters)?))),
-            "token" => Token::new(document, parameters).map(|token| Some(Auth::Token(token))),
-            "silly" => Err(document.fault("auth.silly", "it lets in whoever sends any credentials; name `htpasswd`, `token` or `none`")),
-            other => Err(document.fault(
-                &format!("auth.{other}"),
-                "Wharf has no such scheme, and without it everybody would be let in; name `htpasswd`, `token` or `none`",
-            )),
+        if section.is_empty() {
+            // Somebody began to restrict access: without a scheme, everybody would be let in.
+            report.refuse(
+                document,
+                "auth",
+                "names no scheme; name `htpasswd` or `token`, or `none` to let everybody in",
+            );
         }
+        let none = Value::Object(Map::new());
+        let given = |scheme: &str| section.get(scheme).map(|given| if given.is_null() { &none } else { given });
+        let htpasswd = given("htpasswd").and_then(|given| Htpasswd::new(document, given, report)).map(Auth::Htpasswd);
+        let token = given("token").and_then(|given| Token::new(document, given, report)).map(Auth::Token);
+        htpasswd.or(token)
+    }
+}
+
+/// Refuses the keys that are needed and not there. A reading ends at the first.
+fn require(document: &Document, section: &str, keys: &[&str], given: &Value, report: &mut Report) {
+    for key in keys.iter().filter(|key| given.is_object() && given.get(**key).is_none()) {
+        report.refuse(document, &format!("{section}.{key}"), MISSING);
+    }
+}
+
+impl Htpasswd {
+    fn new(document: &Document, given: &Value, report: &mut Report) -> Option<Self> {
+        let htpasswd = document.parse_value("auth.htpasswd", given, report);
+        require(document, "auth.htpasswd", &["realm", "path"], given, report);
+        htpasswd
     }
 }
 
 impl Token {
-    fn new(document: &Document, parameters: &Value) -> Result<Self> {
-        let token: Token = document.parse_value("auth.token", parameters)?;
-        if token.rootcertbundle.is_none() && token.jwks.is_none() {
-            return Err(
-                document.fault("auth.token", "has neither `rootcertbundle` nor `jwks`: no token could be verified")
-            );
+    fn new(document: &Document, given: &Value, report: &mut Report) -> Option<Self> {
+        let token: Option<Token> = document.parse_value("auth.token", given, report);
+        require(document, "auth.token", &["realm", "service", "issuer"], given, report);
+        let has = |key: &str| given.get(key).is_some();
+        if given.is_object() && !has("rootcertbundle") && !has("jwks") {
+            let what = "has neither `rootcertbundle` nor `jwks`: no token could be verified";
+            report.refuse(document, "auth.token", what);
         }
-        if !token.signingalgorithms.iter().all(|algorithm| ALGORITHMS.contains(&&**algorithm)) {
+        let algorithms = given.get("signingalgorithms").and_then(Value::as_array);
+        let is_known = |name: &Value| name.as_str().is_some_and(|name| ALGORITHMS.contains(&name));
+        if algorithms.is_some_and(|names| !names.iter().all(is_known)) {
             let what = format!("expected some of {}", ALGORITHMS.join(", "));
-            return Err(document.fault("auth.token.signingalgorithms", &what));
+            report.refuse(document, "auth.token.signingalgorithms", &what);
         }
-        Ok(token)
+        token
     }
 }

@@ -8,6 +8,9 @@
 //! name, as `limits: upload_idle:`, the parts are joined to the longest key that is there or known. Keys below a map that
 //! came from the file, or that other variables made, are set like all others, where Distribution passes over some and
 //! stops at others. And so are elements of lists that are texts.
+//!
+//! A variable that names no key is refused, since somebody expects something of it; but one that is certainly not meant for
+//! the registry (`links.rs`) is named and passed over.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -16,18 +19,19 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
+use wharf::base::nearest;
 
+use super::links;
+use super::report::{Notice, Refusal, Report, Weight};
 use super::schema::{CONFIGURATION, Shape};
-use super::tree;
+use super::unsupported::suggestion;
+use super::yaml::Yaml;
 
 /// What the variables of Distribution's registry begin with.
 const PREFIX: &str = "REGISTRY_";
 
 /// Names the file, and overrides nothing.
 const PATH: &str = "REGISTRY_CONFIGURATION_PATH";
-
-/// Is the version of the file's format, which nothing overrides.
-const VERSION: &str = "REGISTRY_VERSION";
 
 /// How many parts a name may have: more than any key is deep. What reads the tree afterwards is recursive.
 const MOST_PARTS: usize = 64;
@@ -41,8 +45,6 @@ pub(crate) struct Environment(BTreeMap<String, OsString>);
 pub(super) struct Overrides {
     /// The key that each variable set, and its name, in the order in which they were applied.
     pub(super) set: Vec<(Vec<String>, String)>,
-    /// The variables that name no key, or one that cannot be set. Kubernetes, for one, makes `REGISTRY_PORT` of a service that is called `registry`.
-    pub(super) unknown: Vec<String>,
 }
 
 impl Environment {
@@ -56,26 +58,34 @@ impl Environment {
         self.0.get(PATH).filter(|path| !path.is_empty()).map(PathBuf::from)
     }
 
-    /// Sets in the tree what the variables say.
-    ///
-    /// # Errors
-    ///
-    /// Names the variable, and never shows its value: it may be a secret.
-    pub(super) fn apply(&self, tree: &mut Value) -> Result<Overrides> {
+    /// Sets in the tree what the variables say. Reports those that cannot be applied, and those that are not for the
+    /// registry. Never shows a value: it may be a secret.
+    pub(super) fn apply(&self, tree: &mut Value, report: &mut Report) -> Overrides {
         let mut overrides = Overrides::default();
         for (name, value) in self.0.iter().filter(|(name, _)| *name != PATH) {
-            let (applied, key) =
-                set_variable(tree, name, value).with_context(|| format!("the variable {name} cannot be applied"))?;
-            match applied {
+            if let Some(whose) = value.to_str().and_then(|value| links::is_of_another(name, value)) {
+                report.notices.push(Notice {
+                    key: name.clone(),
+                    sentence: format!("the variable {name} {whose}; it is passed over"),
+                    weight: Weight::Missing,
+                });
+                continue;
+            }
+            match set_variable(tree, name, value) {
                 // A variable that leads nowhere leaves no empty maps behind.
-                Some(applied) => {
+                Ok((applied, key)) => {
                     *tree = applied;
                     overrides.set.push((key, name.clone()));
                 }
-                None => overrides.unknown.push(name.clone()),
+                Err(error) => report.refusals.push(Refusal {
+                    key: name.clone(),
+                    line: None,
+                    variables: Vec::new(),
+                    what: format!("the variable cannot be applied: {error:#}"),
+                }),
             }
         }
-        Ok(overrides)
+        overrides
     }
 }
 
@@ -102,39 +112,55 @@ impl Overrides {
         let touches = |path: &[String]| path.iter().zip(&key).all(|(ours, theirs)| ours == theirs);
         self.set.iter().filter(|(path, _)| touches(path)).map(|(_, name)| &**name).collect()
     }
+
+    /// Whether what stands at a key comes from a variable, which set it or what is above.
+    pub(super) fn replaced(&self, key: &[&str]) -> bool {
+        let replaces =
+            |path: &[String]| path.len() <= key.len() && path.iter().zip(key).all(|(ours, theirs)| ours == theirs);
+        self.set.iter().any(|(path, _)| replaces(path))
+    }
 }
 
-/// Returns the tree with what one variable sets, and at which key; no tree if it names none that can be.
-fn set_variable(tree: &Value, name: &str, value: &OsStr) -> Result<(Option<Value>, Vec<String>)> {
-    if name == VERSION {
-        return Ok((None, Vec::new()));
-    }
+/// Returns the tree with what one variable sets, and at which key.
+fn set_variable(tree: &Value, name: &str, value: &OsStr) -> Result<(Value, Vec<String>)> {
     let parts: Vec<&str> = name.strip_prefix(PREFIX).unwrap_or(name).split('_').collect();
     if parts.len() > MOST_PARTS {
         bail!("it has more than {MOST_PARTS} parts between `_`; no key is so deep");
     }
     let mut path = Vec::new();
     let mut applied = tree.clone();
-    let Some((place, shape)) = find(&mut applied, &CONFIGURATION, &parts, &mut path)? else {
-        return Ok((None, path));
-    };
+    let (place, shape) = find(&mut applied, &CONFIGURATION, &parts, &mut path)?;
     *place = read(shape, value)?;
-    Ok((Some(applied), path))
+    Ok((applied, path))
 }
 
 /// Reads a variable's value, as what stands at its key.
 fn read(shape: &Shape, value: &OsStr) -> Result<Value> {
     let text = value.to_str().context("its value is not UTF-8")?;
     // The parser's own message may name a key in the value; the place alone cannot leak a secret.
-    let parsed = tree::parse(text);
-    let Ok(parsed) = parsed else {
-        bail!("its value is not valid YAML; a text with special characters needs quotes within the value");
+    let invalid = "its value is not valid YAML; a text with special characters needs quotes within the value";
+    let Ok(yaml) = Yaml::parse(text) else { bail!(invalid) };
+    if let Some(duplicate) = yaml.duplicates.first() {
+        bail!("its value has a key twice, on its lines {} and {}; remove one", duplicate.first, duplicate.line);
+    }
+    yaml.value(shape).ok().context(invalid)
+}
+
+/// Says that a variable names no key, and which it may be meant as.
+fn unknown(shape: &Shape, parts: &[&str], path: &[String]) -> anyhow::Error {
+    let place = match path {
+        [] => "the configuration".to_owned(),
+        path => format!("`{}`", path.join(".")),
     };
-    Ok(match (shape, parsed) {
-        // As it is written: a secret of digits may begin with a 0.
-        (Shape::Text, Value::Bool(_) | Value::Number(_)) => Value::String(text.trim().to_owned()),
-        (_, parsed) => parsed,
-    })
+    // A key with a `_` in its name may be misspelt in any of its parts.
+    let meant = (1..=parts.len()).rev().find_map(|used| {
+        let key = nearest(&parts[..used].join("_"), shape.names())?;
+        let words = path.iter().map(String::as_str).chain([key]).chain(parts[used..].iter().copied());
+        Some(format!("; did you mean {PREFIX}{}?", words.collect::<Vec<_>>().join("_").to_uppercase()))
+    });
+    let key = parts[0].to_lowercase();
+    let meant = meant.unwrap_or_else(|| suggestion(&key, shape));
+    anyhow::anyhow!("{place} has no key `{key}`{meant}")
 }
 
 /// Returns the place that the parts of a name lead to, made if it is not there, and what stands there. Notes the keys on
@@ -144,8 +170,8 @@ fn find<'a>(
     shape: &'static Shape,
     parts: &[&str],
     path: &mut Vec<String>,
-) -> Result<Option<(&'a mut Value, &'static Shape)>> {
-    let Some(part) = parts.first() else { return Ok(Some((node, shape))) };
+) -> Result<(&'a mut Value, &'static Shape)> {
+    let Some(part) = parts.first() else { return Ok((node, shape)) };
     spell_out(node, shape);
     let list = match (shape, &*node) {
         (Shape::List(_), _) | (Shape::Free(_), Value::Array(_)) => true,
@@ -174,13 +200,13 @@ fn find<'a>(
             find(&mut elements[index], shape, &parts[1..], path)
         }
         Value::Object(members) if !list => {
-            let Some((key, used)) = key(members, shape, parts) else { return Ok(None) };
-            let Some(shape) = shape.at(&key) else { return Ok(None) };
+            let Some((key, used)) = key(members, shape, parts) else { return Err(unknown(shape, parts, path)) };
+            let Some(shape) = shape.at(&key) else { return Err(unknown(shape, parts, path)) };
             path.push(key.clone());
             find(members.entry(key).or_insert(Value::Null), shape, &parts[used..], path)
         }
-        // A scalar is in the way.
-        _ => Ok(None),
+        // A scalar is in the way, or would be.
+        _ => bail!("`{}` has no keys below it", path.join(".")),
     }
 }
 

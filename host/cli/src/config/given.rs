@@ -30,8 +30,7 @@ impl Given {
                     given.named.entry(name.to_owned()).or_default().extend(map);
                 }
                 Some((key, value)) if !key.is_empty() => {
-                    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
-                    given.any.insert(key.to_owned(), value);
+                    given.any.insert(key.to_owned(), self::value(value));
                 }
                 _ => bail!("--params takes a JSON object, KEY=VALUE, or NAME={{JSON}} for the driver NAME"),
             }
@@ -57,6 +56,16 @@ impl fmt::Debug for Given {
         let keys = |map: &Map<String, Value>| map.keys().cloned().collect::<Vec<_>>();
         let named: BTreeMap<_, _> = self.named.iter().map(|(name, map)| (name, keys(map))).collect();
         f.debug_struct("Given").field("any", &keys(&self.any)).field("named", &named).finish()
+    }
+}
+
+/// Reads what stands after `KEY=`: JSON, or a text. A number that is not written the usual way is a text, and keeps its
+/// digits.
+fn value(text: &str) -> Value {
+    match serde_json::from_str(text) {
+        Ok(Value::Number(number)) if number.to_string() != text => Value::String(text.to_owned()),
+        Ok(value) => value,
+        Err(_) => Value::String(text.to_owned()),
     }
 }
 
@@ -93,6 +102,17 @@ mod tests {
     fn a_mistake_in_parameters_shows_no_value() {
         let error = Given::parse(&[r#"{"secretkey": hunter2}"#.into()]).unwrap_err();
         assert!(!format!("{error:#}").contains("hunter2"));
+    }
+
+    #[test]
+    fn digits_that_no_number_would_keep_are_a_text() {
+        let digits = "123456789012345678901234567890";
+        let texts = ["0123", "1e5", "1.50", digits, "5", "true"].map(|text| format!("k{text}={text}"));
+        let map = Given::parse(&texts).unwrap().of("s3", &Config::default()).unwrap();
+        for text in ["0123", "1e5", "1.50", digits] {
+            assert_eq!(map[&format!("k{text}")], text);
+        }
+        assert_eq!((&map["k5"], &map["ktrue"]), (&Value::from(5), &Value::from(true)));
     }
 
     #[test]

@@ -3,11 +3,11 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use anyhow::Result;
 use serde::Deserialize;
 use wharf::base::GoDuration;
 
 use super::document::Document;
+use super::report::Report;
 
 /// How the store is asked whether it is there: `health: storagedriver`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,12 +34,12 @@ struct StorageDriver {
 
 impl StorageHealth {
     /// Returns none if the store is not asked.
-    pub(super) fn from_document(document: &Document) -> Result<Option<Self>> {
-        let StorageDriver { enabled, interval, threshold } = document.parse::<Section>("health")?.storagedriver;
-        Ok(enabled.then(|| StorageHealth {
+    pub(super) fn from_document(document: &Document, report: &mut Report) -> Option<Self> {
+        let StorageDriver { enabled, interval, threshold } = document.parse::<Section>("health", report).storagedriver;
+        enabled.then(|| StorageHealth {
             // Zero is Distribution's way to say the default.
             interval: if interval.0.is_zero() { Duration::from_secs(10) } else { interval.0 },
             threshold: NonZeroU32::new(threshold).unwrap_or(NonZeroU32::MIN),
-        }))
+        })
     }
 }

@@ -1,10 +1,10 @@
 //! The section `log:`, and `loglevel:`, its older form.
 
-use anyhow::Result;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::document::Document;
+use super::report::Report;
 
 /// What is logged, and how.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -62,29 +62,31 @@ struct AccessLog {
 }
 
 impl Log {
-    pub(super) fn from_document(document: &Document) -> Result<Self> {
-        let section: Section = document.parse("log")?;
-        let legacy = document.section("loglevel").and_then(Value::as_str);
-        let level = match (&section.level, legacy) {
-            (Some(text), _) => level(document, "log.level", text)?,
-            (None, Some(text)) => level(document, "loglevel", text)?,
-            (None, None) if document.section("loglevel").is_some() => {
-                return Err(document.fault("loglevel", "is no text"));
+    pub(super) fn from_document(document: &Document, report: &mut Report) -> Self {
+        let section: Section = document.parse("log", report);
+        let newer = section.level.as_deref().map(|text| level(document, "log.level", text, report));
+        let older = document.section("loglevel").map(|legacy| match legacy.as_str() {
+            Some(text) => level(document, "loglevel", text, report),
+            None => {
+                report.refuse(document, "loglevel", "is no text");
+                Level::default()
             }
-            (None, None) => Level::default(),
-        };
+        });
         let Section { formatter, fields, accesslog, .. } = section;
-        Ok(Log { level, formatter, fields, access: !accesslog.disabled })
+        Log { level: newer.or(older).unwrap_or_default(), formatter, fields, access: !accesslog.disabled }
     }
 }
 
 /// Reads a level, in upper or lower case.
-fn level(document: &Document, key: &str, text: &str) -> Result<Level> {
+fn level(document: &Document, key: &str, text: &str, report: &mut Report) -> Level {
     match &*text.to_ascii_lowercase() {
-        "error" => Ok(Level::Error),
-        "warn" => Ok(Level::Warn),
-        "info" => Ok(Level::Info),
-        "debug" => Ok(Level::Debug),
-        _ => Err(document.fault(key, "expected one of `error`, `warn`, `info`, `debug`")),
+        "error" => Level::Error,
+        "warn" => Level::Warn,
+        "info" => Level::Info,
+        "debug" => Level::Debug,
+        _ => {
+            report.refuse(document, key, "expected one of `error`, `warn`, `info`, `debug`");
+            Level::default()
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The keys that a configuration may have, what stands at each, and what becomes of it: Distribution's of 2.8 and 3, and
-//! our own. One table, from which variables find their keys, values their types, and what is not supported its sentence.
+//! our own. One table, from which variables find their keys, values their types, and what is not supported its sentence. A
+//! key that is not in it is refused.
 
 use Fate::{Needless, Read, Refused, Unsupported};
 use Shape::{Duration, Flag, Free, List, Map, Named, Other, Section, Text};
@@ -82,11 +83,23 @@ const LOG: &[Key] = &[
 ];
 
 const STORAGE: &[Key] = &[
-    Key("cache", Needless("Wharf needs no cache of what blobs are: it keeps none"), Free(&[])),
+    Key(
+        "cache",
+        Needless("Wharf needs no cache of what blobs are: it keeps none"),
+        Section(&[
+            Key("blobdescriptor", Read, Text),
+            Key("blobdescriptorsize", Read, Other),
+            Key("layerinfo", Read, Text),
+        ]),
+    ),
     Key("delete", Read, Section(&[Key("enabled", Read, Flag)])),
     Key("maintenance", Read, Section(MAINTENANCE)),
     Key("redirect", Read, Section(&[Key("disable", Read, Flag)])),
-    Key("tag", Needless("Wharf bounds by itself how many tags it looks up at a time"), Free(&[])),
+    Key(
+        "tag",
+        Needless("Wharf bounds by itself how many tags it looks up at a time"),
+        Section(&[Key("concurrencylimit", Read, Other)]),
+    ),
 ];
 
 const MAINTENANCE: &[Key] = &[
@@ -132,9 +145,12 @@ const MIDDLEWARE: &[Key] = &[
             Key("options", Read, Free(UNDERSCORED)),
         ])),
     ),
-    unsupported("registry", "Wharf has middlewares for storage alone"),
-    unsupported("repository", "Wharf has middlewares for storage alone"),
+    Key("registry", Refused(NO_MIDDLEWARE), List(&Free(UNDERSCORED))),
+    Key("repository", Refused(NO_MIDDLEWARE), List(&Free(UNDERSCORED))),
 ];
+
+/// Distribution has none compiled in: each is somebody's own.
+const NO_MIDDLEWARE: &str = "Wharf has middlewares for storage alone, and what this one keeps out would pass";
 
 const HTTP: &[Key] = &[
     Key("addr", Read, Text),
@@ -142,6 +158,7 @@ const HTTP: &[Key] = &[
     Key("host", Read, Text),
     Key("prefix", Read, Text),
     Key("secret", Read, Text),
+    Key("trustedproxies", Read, List(&Text)),
     Key("relativeurls", Read, Flag),
     Key("draintimeout", Read, Duration),
     Key("tls", Read, Section(TLS)),
@@ -248,7 +265,11 @@ const COMPONENT: &[Key] = &[
         Read,
         Section(&[
             Key("http", Read, List(&Free(&[]))),
-            Key("directories", Read, List(&Free(&[]))),
+            Key(
+                "directories",
+                Read,
+                List(&Section(&[Key("host", Read, Text), Key("guest", Read, Text), Key("write", Read, Flag)])),
+            ),
             Key("environment", Read, List(&Text)),
         ]),
     ),
@@ -274,9 +295,16 @@ const TOP: &[Key] = &[
     Key("policy", Read, Section(POLICY)),
     unsupported("compatibility", "Wharf takes and makes no manifests of schema 1"),
     unsupported("reporting", "Wharf reports to nobody but its log"),
+    // Of GitLab's registry, whose stores are Distribution's unless it keeps what is in them in a database.
+    Key("database", Refused("Wharf keeps no database, and would not see what is in this one alone"), Free(UNDERSCORED)),
+    unsupported("gc", "Wharf collects no garbage"),
     Key("limits", Read, Section(&[Key("buffers", Read, Other), Key("upload_idle", Read, Other)])),
     Key("drivers", Read, Named { keys: &[Key("directory", Read, Text)], other: &Section(COMPONENT), bare: false }),
 ];
+
+/// What the names of extension keys begin with: sections of the first level that hold whatever somebody likes, such as
+/// anchors, and that nobody reads.
+pub(super) const EXTENSION: &str = "x-";
 
 /// The whole configuration.
 pub(super) static CONFIGURATION: Shape = Section(TOP);

@@ -3,12 +3,11 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use anyhow::Result;
 use bytesize::ByteSize;
 use serde::Deserialize;
 
 use super::document::Document;
-use super::unsupported::{self, Notice};
+use super::report::{Notice, Report};
 use super::{Auth, Config, Http, Log, Storage, StorageHealth};
 
 /// The configuration of a registry. `Debug` shows no secrets.
@@ -98,39 +97,41 @@ struct Indexes {
 }
 
 impl ServeConfig {
-    pub(super) fn from_document(document: &Document) -> Result<(Self, Vec<Notice>)> {
-        let mut notices = unsupported::collect(document)?;
-        let config = Config::from_document(document)?;
-        let tags_limit = document.parse::<Tags>("tags")?.maxtags;
+    /// Reads all sections, and reports all that is wrong with any. Where something is refused, what is returned has a default
+    /// in its place, and is not to be served.
+    pub(super) fn from_document(document: &Document, report: &mut Report) -> Self {
+        let config = Config::from_document(document, report);
+        let tags_limit = document.parse::<Tags>("tags", report).maxtags;
         if tags_limit < 0 {
-            return Err(document.fault("tags.maxtags", "is negative; write how many tags a page may have"));
+            report.refuse(document, "tags.maxtags", "is negative; write how many tags a page may have");
         }
-        let serve = ServeConfig {
-            storage: Storage::from_document(document, &config)?,
-            log: Log::from_document(document)?,
-            auth: Auth::from_document(document)?,
-            http: Http::from_document(document, &mut notices)?,
-            health: StorageHealth::from_document(document)?,
-            catalog_limit: page(document.parse::<Catalog>("catalog")?.maxentries),
+        ServeConfig {
+            storage: Storage::from_document(document, &config, report),
+            log: Log::from_document(document, report),
+            auth: Auth::from_document(document, report),
+            http: Http::from_document(document, report),
+            health: StorageHealth::from_document(document, report),
+            catalog_limit: page(document.parse::<Catalog>("catalog", report).maxentries),
             tags_limit: page(tags_limit),
-            verify_index: verify_index(document, &mut notices)?,
-            limits: Limits::from_document(document)?,
+            verify_index: verify_index(document, report),
+            limits: Limits::from_document(document, report),
             config,
-        };
-        Ok((serve, notices))
+        }
     }
 }
 
 impl Limits {
-    fn from_document(document: &Document) -> Result<Self> {
-        let limits: Limits = document.parse("limits")?;
+    fn from_document(document: &Document, report: &mut Report) -> Self {
+        let limits: Limits = document.parse("limits", report);
         if limits.buffers.as_u64() == 0 {
-            return Err(document.fault("limits.buffers", "is zero: no upload could begin; write a size such as 256MiB"));
+            let what = "is zero: no upload could begin; write a size such as 256MiB";
+            report.refuse(document, "limits.buffers", what);
         }
         if limits.upload_idle.is_zero() {
-            return Err(document.fault("limits.upload_idle", "is zero: no upload could end; write a time such as 60s"));
+            let what = "is zero: no upload could end; write a time such as 60s";
+            report.refuse(document, "limits.upload_idle", what);
         }
-        Ok(limits)
+        limits
     }
 }
 
@@ -140,27 +141,30 @@ fn page(entries: i64) -> NonZeroUsize {
 }
 
 /// Reads `validation:`, of which one thing remains.
-fn verify_index(document: &Document, notices: &mut Vec<Notice>) -> Result<bool> {
-    let Validation { enabled, disabled, manifests } = document.parse("validation")?;
+fn verify_index(document: &Document, report: &mut Report) -> bool {
+    let Validation { enabled, disabled, manifests } = document.parse("validation", report);
     if disabled && !enabled {
-        return Ok(false);
+        return false;
     }
     for (key, patterns) in [("allow", &manifests.urls.allow), ("deny", &manifests.urls.deny)] {
         if !patterns.is_empty() {
             let what = "Wharf does not look at the addresses in manifests, and would let those pass that this keeps out; \
                         remove it, or set `validation.disabled` if nothing has to be kept out";
-            return Err(document.fault(&format!("validation.manifests.urls.{key}"), what));
+            report.refuse(document, &format!("validation.manifests.urls.{key}"), what);
         }
     }
     let key = "validation.manifests.indexes.platforms";
     match manifests.indexes.platforms.map(|platforms| platforms.to_ascii_lowercase()).as_deref() {
-        None | Some("all") => Ok(true),
-        Some("none") => Ok(false),
+        None | Some("all") => true,
+        Some("none") => false,
         Some("list") => {
             let what = "Wharf checks all manifests of an index or none: an index is taken as it is";
-            notices.push(Notice::missing(key, what));
-            Ok(false)
+            report.notices.push(Notice::missing(key, what));
+            false
         }
-        Some(_) => Err(document.fault(key, "expected one of `all`, `none`, `list`")),
+        Some(_) => {
+            report.refuse(document, key, "expected one of `all`, `none`, `list`");
+            true
+        }
     }
 }

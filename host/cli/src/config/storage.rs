@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail};
 use serde::{Deserialize, Deserializer};
-use wharf::base::GoDuration;
+use serde_json::Value;
+use wharf::base::{GoDuration, nearest};
 
-use super::Config;
 use super::document::Document;
+use super::report::Report;
+use super::{Config, schema};
 
 /// What the registry does with its store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,20 +96,38 @@ fn interval<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<GoDurat
 }
 
 impl Storage {
-    pub(super) fn from_document(document: &Document, config: &Config) -> Result<Self> {
+    pub(super) fn from_document(document: &Document, config: &Config, report: &mut Report) -> Self {
         let driver = match &config.named().collect::<Vec<_>>()[..] {
             [driver] => (*driver).to_owned(),
-            [] => bail!(
-                "no storage configuration provided: `storage` names no driver; write one there, such as \
-                 `filesystem: {{ rootdirectory: /var/lib/registry }}`"
-            ),
-            several => bail!(
-                "must provide exactly one storage type. Provided: [{}]; remove all but one from `storage`, or name the \
-                 one with REGISTRY_STORAGE, which replaces the section",
-                several.join(" ")
-            ),
+            [] => {
+                // The section itself was refused, if it is there and is none.
+                if document.section("storage").is_none_or(Value::is_object) {
+                    let what = "no storage configuration provided: it names no driver; write one there, such as \
+                                `filesystem: { rootdirectory: /var/lib/registry }`";
+                    report.refuse(document, "storage", what);
+                }
+                String::new()
+            }
+            several => {
+                let what = format!(
+                    "must provide exactly one storage type. Provided: [{}]; remove all but one, or name the one with \
+                     REGISTRY_STORAGE, which replaces the section",
+                    several.join(" ")
+                );
+                report.refuse(document, "storage", &what);
+                for name in several {
+                    if let Some(near) = nearest(name, schema::reserved()) {
+                        let what = format!("is no key that Wharf knows there; did you mean `{near}`?");
+                        report.refuse(document, &format!("storage.{name}"), &what);
+                    }
+                }
+                String::new()
+            }
         };
-        let Section { delete, redirect, maintenance } = document.parse("storage")?;
+        let Section { delete, redirect, maintenance } = match document.section("storage") {
+            Some(Value::Object(_)) => document.parse("storage", report),
+            _ => Section::default(),
+        };
         let Purging { enabled, age, interval, dryrun } = maintenance.uploadpurging;
         let default = UploadPurging::default();
         let purging = enabled.unwrap_or(true).then(|| UploadPurging {
@@ -116,12 +135,12 @@ impl Storage {
             interval: interval.map_or(default.interval, |interval| interval.0),
             dry_run: dryrun,
         });
-        Ok(Storage {
+        Storage {
             driver,
             delete: delete.enabled,
             redirect: !redirect.disable,
             read_only: maintenance.readonly.enabled,
             purging,
-        })
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::document::Document;
-use super::unsupported::Notice;
+use super::report::{Notice, Report};
 
 /// How connections are encrypted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,67 +59,61 @@ pub(super) struct Section {
 
 impl Tls {
     /// Returns none if connections are not encrypted. What would be less secure than it reads is refused.
-    pub(super) fn new(
-        document: &Document,
-        section: Section,
-        notices: &mut Vec<Notice>,
-    ) -> anyhow::Result<Option<Self>> {
+    pub(super) fn new(document: &Document, section: Section, report: &mut Report) -> Option<Self> {
         let Section { certificate, key, clientcas, clientauth, minimumtls } = section;
-        let fault = |key: &str, what: &str| document.fault(&format!("http.tls.{key}"), what);
-        let minimum = match minimumtls.as_deref() {
-            None | Some("tls1.2") => MinimumTls::Tls12,
-            Some("tls1.3") => MinimumTls::Tls13,
-            Some("tls1.0" | "tls1.1") => {
-                notices.push(Notice::missing("http.tls.minimumtls", "Wharf speaks nothing older than TLS 1.2"));
-                MinimumTls::Tls12
-            }
-            Some(_) => return Err(fault("minimumtls", "expected one of `tls1.2`, `tls1.3`")),
-        };
-        let (certificate, key) = match (certificate, key) {
-            (Some(certificate), Some(key)) => (certificate, key),
-            (Some(_), None) => return Err(fault("key", "is missing beside `certificate`; name the file of its key")),
+        let mut refuse = |key: &str, what: &str| report.refuse(document, &format!("http.tls.{key}"), what);
+        match (&certificate, &key) {
+            (Some(_), None) => refuse("key", "is missing beside `certificate`; name the file of its key"),
             // Distribution would listen without TLS here.
-            (None, Some(_)) => {
-                return Err(fault("certificate", "is missing beside `key`; name the file, or remove both"));
-            }
+            (None, Some(_)) => refuse("certificate", "is missing beside `key`; name the file, or remove both"),
             (None, None) if !clientcas.is_empty() || clientauth.is_some() => {
                 let what = "is missing: without TLS no client shows a certificate, and everybody would be let in; name the \
                             file, or remove `clientcas` and `clientauth`";
-                return Err(fault("certificate", what));
+                refuse("certificate", what);
             }
-            (None, None) => return Ok(None),
+            _ => {}
+        }
+        let is_old = matches!(minimumtls.as_deref(), Some("tls1.0" | "tls1.1"));
+        let minimum = match minimumtls.as_deref() {
+            Some("tls1.3") => MinimumTls::Tls13,
+            None | Some("tls1.2" | "tls1.0" | "tls1.1") => MinimumTls::Tls12,
+            Some(_) => {
+                refuse("minimumtls", "expected one of `tls1.2`, `tls1.3`");
+                MinimumTls::Tls13
+            }
         };
+        let is_unverified = clientauth.as_deref() == Some("request-client-cert");
         let auth = match clientauth.as_deref() {
             None | Some("require-and-verify-client-cert") => Some(ClientAuth::Required),
             Some("verify-client-cert-if-given") => Some(ClientAuth::Optional),
             // Asked for, never verified, and shown to nobody: not to ask comes to the same.
-            Some("request-client-cert") => {
-                let what = "what clients show then is not verified: Wharf does not ask for it";
-                notices.push(Notice::missing("http.tls.clientauth", what));
-                None
-            }
+            Some("request-client-cert") => None,
             Some("require-any-client-cert") => {
                 let what =
                     "Wharf lets no certificate pass that nobody vouches for; write `require-and-verify-client-cert`";
-                return Err(fault("clientauth", what));
+                refuse("clientauth", what);
+                None
             }
             Some(_) => {
                 let what = "expected one of `request-client-cert`, `require-any-client-cert`, \
                             `verify-client-cert-if-given`, `require-and-verify-client-cert`";
-                return Err(fault("clientauth", what));
+                refuse("clientauth", what);
+                None
             }
         };
-        let clients = match auth {
-            Some(auth) if !clientcas.is_empty() => Some(ClientCertificates { authorities: clientcas, auth }),
-            // Distribution would let everybody in here.
-            Some(_) if clientauth.is_some() => {
-                return Err(fault(
-                    "clientcas",
-                    "is missing beside `clientauth`; name the authorities that vouch for clients",
-                ));
-            }
-            _ => None,
-        };
-        Ok(Some(Tls { certificate, key, minimum, clients }))
+        // Distribution would let everybody in here.
+        if certificate.is_some() && auth.is_some() && clientauth.is_some() && clientcas.is_empty() {
+            refuse("clientcas", "is missing beside `clientauth`; name the authorities that vouch for clients");
+        }
+        if is_old {
+            report.notices.push(Notice::missing("http.tls.minimumtls", "Wharf speaks nothing older than TLS 1.2"));
+        }
+        if is_unverified {
+            let what = "what clients show then is not verified: Wharf does not ask for it";
+            report.notices.push(Notice::missing("http.tls.clientauth", what));
+        }
+        let clients = auth.filter(|_| !clientcas.is_empty());
+        let clients = clients.map(|auth| ClientCertificates { authorities: clientcas, auth });
+        Some(Tls { certificate: certificate?, key: key?, minimum, clients })
     }
 }

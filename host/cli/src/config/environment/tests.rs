@@ -6,14 +6,19 @@ use super::super::normal::normalize;
 use super::super::schema::Key;
 use super::*;
 
-/// Applies variables to a YAML text.
-fn applied(text: &str, variables: &[(&str, &str)]) -> Result<(Value, Overrides)> {
-    let mut tree = tree::parse(text).unwrap();
-    if tree.is_null() {
-        tree = json!({});
+/// Reads a YAML text as a file is read.
+fn parse(text: &str) -> Value {
+    match Yaml::parse(text).unwrap().value(&CONFIGURATION).unwrap() {
+        Value::Null => json!({}),
+        tree => tree,
     }
-    let overrides = environment(variables).apply(&mut tree)?;
-    Ok((tree, overrides))
+}
+
+/// Applies variables to a YAML text.
+fn applied(text: &str, variables: &[(&str, &str)]) -> (Value, Report) {
+    let (mut tree, mut report) = (parse(text), Report::default());
+    environment(variables).apply(&mut tree, &mut report);
+    (tree, report)
 }
 
 fn environment(variables: &[(&str, &str)]) -> Environment {
@@ -22,13 +27,15 @@ fn environment(variables: &[(&str, &str)]) -> Environment {
 
 /// Applies variables that all name keys.
 fn tree(text: &str, variables: &[(&str, &str)]) -> Value {
-    let (tree, overrides) = applied(text, variables).unwrap();
-    assert_eq!(overrides.unknown, Vec::<String>::new());
+    let (tree, report) = applied(text, variables);
+    assert_eq!((report.refusals, report.notices), (vec![], vec![]));
     tree
 }
 
 fn error(text: &str, variables: &[(&str, &str)]) -> String {
-    format!("{:#}", applied(text, variables).unwrap_err())
+    let (tree, report) = applied(text, variables);
+    assert_eq!(tree, parse(text), "a variable that is refused changes nothing");
+    report.refusals.iter().map(|refusal| format!("{refusal}\n")).collect()
 }
 
 #[test]
@@ -142,24 +149,44 @@ fn keys_with_an_underscore_are_reached() {
 }
 
 #[test]
-fn a_variable_that_names_no_key_changes_nothing_and_is_noted() {
+fn a_variable_that_names_no_key_is_refused_with_the_nearest_known() {
+    let file = "log: {level: info}";
+    for (name, expected) in [
+        ("REGISTRY_HTTP_TSL_KEY", "`http` has no key `tsl`; did you mean REGISTRY_HTTP_TLS_KEY?"),
+        ("REGISTRY_AUHT_HTPASSWD_PATH", "did you mean REGISTRY_AUTH_HTPASSWD_PATH?"),
+        ("REGISTRY_HTTP_ADR", "did you mean REGISTRY_HTTP_ADDR?"),
+        ("REGISTRY_LIMITS_UPLOAD_IDEL", "did you mean REGISTRY_LIMITS_UPLOAD_IDLE?"),
+        ("REGISTRY_ADDR", "`addr` belongs under `http` or `http.debug`"),
+        ("REGISTRY_PORT", "the configuration has no key `port`"),
+        ("REGISTRY_PASSWORD", "the configuration has no key `password`"),
+        ("REGISTRY_LOG_LEVEL_DEEPER", "`log.level` has no keys below it"),
+        ("REGISTRY__", "has no key ``"),
+        ("REGISTRY_STORAGE_S3__", "has no key ``"),
+    ] {
+        let error = error(file, &[(name, "hunter2")]);
+        assert!(error.contains(&format!("`{name}`: ")) && error.contains(expected), "{name}: {error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
+fn what_containers_find_about_services_and_links_changes_nothing_and_is_noted() {
     let variables = [
-        // What Kubernetes makes of a service that is called `registry`.
         ("REGISTRY_PORT", "tcp://10.0.0.1:5000"),
         ("REGISTRY_PORT_5000_TCP_ADDR", "10.0.0.1"),
         ("REGISTRY_SERVICE_HOST", "10.0.0.1"),
-        ("REGISTRY_HTTP_TSL_KEY", "/key.pem"),
-        ("REGISTRY_LOG_LEVEL_DEEPER", "x"),
-        ("REGISTRY__", "x"),
+        // Of a service that is called `registry-auth`: it would name a scheme.
+        ("REGISTRY_AUTH_SERVICE_HOST", "10.0.0.2"),
+        ("REGISTRY_AUTH_FILE", "/run/auth.json"),
         ("REGISTRY_VERSION", "2.8"),
-        ("REGISTRY_STORAGE_S3__", "x"),
     ];
     let file = "log: {level: info}";
-    let (changed, overrides) = applied(file, &variables).unwrap();
-    assert_eq!(changed, tree(file, &[]));
-    let mut names: Vec<_> = variables.iter().map(|(name, _)| *name).collect();
+    let (changed, report) = applied(file, &variables);
+    assert_eq!((changed, report.refusals), (parse(file), vec![]));
+    let mut names = variables.map(|(name, _)| name);
     names.sort_unstable();
-    assert_eq!(overrides.unknown, names);
+    assert_eq!(report.notices.iter().map(|notice| &*notice.key).collect::<Vec<_>>(), names);
+    assert!(report.notices.iter().all(|notice| notice.weight == Weight::Missing));
 }
 
 #[test]
@@ -206,8 +233,8 @@ fn leaves(shape: &'static Shape, path: &mut Vec<String>, found: &mut Vec<Leaf>) 
         Shape::Map(inner) => below("x-name", inner),
         Shape::List(element) => below("0", element),
         Shape::Free(names) => {
-            found.push(([path.clone(), vec!["plain".to_owned()]].concat(), &Shape::Other));
-            found.extend(names.iter().map(|name| ([path.clone(), vec![(*name).to_owned()]].concat(), &Shape::Other)));
+            found.push(([path.clone(), vec!["plain".to_owned()]].concat(), shape));
+            found.extend(names.iter().map(|name| ([path.clone(), vec![(*name).to_owned()]].concat(), shape)));
         }
         Shape::Section(_) => {}
         _ => found.push((path.clone(), shape)),
@@ -258,20 +285,18 @@ proptest! {
         (path, shape) in any_leaf(),
         text in any_value(),
     ) {
-        let parse = |text: &str| super::tree::parse(text).ok();
+        let parse = |text: &str, shape| Yaml::parse(text).ok()?.value(shape).ok();
         let mut file = json!({});
-        for ((path, _), text) in &before {
-            prop_assume!(parse(text).and_then(|value| write(&mut file, path, &value)).is_some());
+        for ((path, shape), text) in &before {
+            prop_assume!(parse(text, shape).and_then(|value| write(&mut file, path, &value)).is_some());
         }
-        let Some(value) = parse(&text) else { return Err(TestCaseError::reject("no YAML")) };
-        // In a file, the text of a number that is not written the usual way is lost.
-        let unusual = value.as_number().is_some_and(|number| number.to_string() != text);
-        prop_assume!(!(matches!(shape, Shape::Text) && unusual));
+        let Some(value) = parse(&text, shape) else { return Err(TestCaseError::reject("no YAML")) };
         let mut written = file.clone();
         prop_assume!(write(&mut written, &path, &value).is_some());
         let name = format!("REGISTRY_{}", path.join("_").to_uppercase());
-        let overrides = environment(&[(&name, &text)]).apply(&mut file).unwrap();
-        prop_assert_eq!(overrides.set, vec![(path, name)]);
+        let mut report = Report::default();
+        let overrides = environment(&[(&name, &text)]).apply(&mut file, &mut report);
+        prop_assert_eq!((overrides.set, report.refusals), (vec![(path, name)], vec![]));
         normalize(&mut file, &CONFIGURATION);
         normalize(&mut written, &CONFIGURATION);
         prop_assert_eq!(file, written);
@@ -286,7 +311,7 @@ proptest! {
         let mut tree = json!({});
         prop_assume!(write(&mut tree, &file.0, &json!("x")).is_some());
         let name = format!("REGISTRY_{}", parts.join("_"));
-        let _ = environment(&[(&name, &text)]).apply(&mut tree);
+        environment(&[(&name, &text)]).apply(&mut tree, &mut Report::default());
         normalize(&mut tree, &CONFIGURATION);
     }
 }
