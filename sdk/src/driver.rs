@@ -192,7 +192,8 @@ pub trait StorageDriver: Sized + 'static {
     }
 
     /// Returns an address at which the client can fetch the file by itself; none where it must come through the host.
-    /// Called only with [`redirect`](Capabilities::redirect).
+    /// Called only with [`redirect`](Capabilities::redirect). The address is `http` or `https`, without a user, in printable
+    /// ASCII; it reaches the client if its host is one that the operator lets this driver name.
     async fn redirect_url(&self, _path: &str, _request: RedirectRequest) -> Result<Option<String>> {
         Ok(None)
     }

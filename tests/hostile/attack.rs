@@ -8,7 +8,9 @@ use bytes::Bytes;
 use futures::StreamExt;
 use serde_json::{Map, Value, json};
 use wharf::base::retry::RetryPolicy;
-use wharf::contract::{ByteRange, EntryStream, Error, RedirectRequest, Result, StorageDriver, StoragePath, WriteMode};
+use wharf::contract::{
+    ByteRange, EntryStream, Error, ErrorKind, RedirectRequest, Result, StorageDriver, StoragePath, WriteMode,
+};
 use wharf::factory::{Factory, Parameters};
 use wharf::runtime::{ComponentConfig, Runtime};
 use wharf_conformance::components::component;
@@ -163,7 +165,11 @@ fn nothing(patience: Duration) -> String {
 /// An error's kind, its limit, and its message.
 fn describe(error: &Error) -> String {
     let limit = error.limit().map(|limit| format!(" ({limit})")).unwrap_or_default();
-    format!("{}{limit}: {}", error.kind().name(), error.message())
+    let rest = match error.kind() {
+        ErrorKind::Throttled { retry_after: Some(rest) } => format!(" for {} s", rest.as_secs()),
+        _ => String::new(),
+    };
+    format!("{}{limit}{rest}: {}", error.kind().name(), error.message())
 }
 
 fn file(file: &File, scratch: &Path) -> PathBuf {

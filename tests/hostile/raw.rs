@@ -84,7 +84,10 @@ async fn answer(
         Question::Stat => {
             let info = match calls.call_stat(accessor, opened, target).await? {
                 Ok(info) => info,
-                Err(error) => return Ok(format!("an error of {} bytes", error.message.len())),
+                Err(error) => {
+                    let said: String = error.message.chars().take(40).collect();
+                    return Ok(format!("an error of {} bytes, {:?}, {said:?}", error.message.len(), error.kind));
+                }
             };
             let modified = info.modified.map(|moment| moment.seconds);
             format!("{:?}, of {modified:?}, version {:?}", info.path, info.version)

@@ -39,7 +39,9 @@ pub(crate) async fn faulty_in(
     limits: Value,
 ) -> Result<Arc<dyn StorageDriver>, Error> {
     let limits: Limits = serde_json::from_value(limits).unwrap();
-    let config = ComponentConfig { component: Some(component("faulty").unwrap()), limits, ..Default::default() };
+    let mut config = ComponentConfig { component: Some(component("faulty").unwrap()), limits, ..Default::default() };
+    // Otherwise nobody would ask it for an address.
+    config.allow.redirect = vec!["cdn.example.com:443".parse().unwrap()];
     // What is tested is what the runtime says, and each failure of it.
     let mut factory = Factory::new().with_retries(RetryPolicy::never());
     factory.register_component(runtime, "faulty", config).unwrap();

@@ -82,6 +82,16 @@ pub(crate) enum Attack {
     Spin,
     /// Burns a processor for ever, with calls of the host in between.
     SpinCalling,
+    /// Burns a processor for ever, and gives its turn away in between.
+    SpinYielding,
+    /// The same, by returning from its callback.
+    SpinReturning,
+    /// Burns a processor for ever, and asks in between whether something has happened.
+    SpinPolling,
+    /// Burns a processor for ever, and refuses and takes calls by turns.
+    SpinBackpressure,
+    /// Burns a processor for ever, and waits for no time in between.
+    SpinWaiting,
     /// Waits for ever.
     Sleep,
     /// Waits for ever, in a call that blocks the whole instance.
@@ -104,6 +114,12 @@ pub(crate) enum Attack {
     ControlText,
     /// Returns an error whose message is of `count` bytes.
     HugeError,
+    /// Returns an error whose message is `target`.
+    ErrorText,
+    /// Says that the store asks for so many milliseconds of rest as there can be.
+    Throttle,
+    /// Returns the address `target`.
+    Address,
     /// Answers for a path outside.
     OtherPath,
     /// Tells a time that does not exist.
@@ -121,6 +137,8 @@ pub(crate) enum Attack {
     ByteByByte,
     /// Streams: an entry with a path that leads outside.
     EscapingEntry,
+    /// Streams: nothing, again and again.
+    EmptyWrites,
     /// Streams: dropped at once.
     DropStream,
     /// Streams: well until its end, and then nobody says how it ended.
@@ -171,6 +189,20 @@ impl Parameters {
             Attack::SpinCalling => loop {
                 black_box(std::time::Instant::now());
             },
+            Attack::SpinYielding => loop {
+                wit_bindgen::yield_blocking();
+            },
+            Attack::SpinReturning => loop {
+                wit_bindgen::yield_async().await;
+            },
+            Attack::SpinPolling => handles::poll_for_ever(),
+            Attack::SpinBackpressure => loop {
+                wit_bindgen::backpressure_inc();
+                wit_bindgen::backpressure_dec();
+            },
+            Attack::SpinWaiting => loop {
+                wasip3::clocks::monotonic_clock::wait_for(0).await;
+            },
             Attack::Sleep => std::future::pending().await,
             Attack::SleepBlocking => loop {
                 std::thread::sleep(Duration::from_secs(3600));
@@ -181,6 +213,8 @@ impl Parameters {
             Attack::GrowSmall => grow(self.count as usize, 64 * 1024),
             Attack::GrowLarge => grow(self.count as usize, self.count as usize),
             Attack::HugeError => return Err(error(ErrorKind::Other, "\u{1b}[2J".repeat(self.count as usize / 4))),
+            Attack::ErrorText => return Err(error(ErrorKind::Other, self.target.clone())),
+            Attack::Throttle => return Err(error(ErrorKind::Throttled(Some(u64::MAX)), "come back later")),
             Attack::FloodLog => flood(self.count),
             Attack::HugeRandom => {
                 let bytes = wasip3::random::random::get_random_bytes(self.count);

@@ -57,3 +57,23 @@ pub(crate) async fn forge() -> String {
     forget(made_up);
     format!("{answer:?}")
 }
+
+/// Asks for ever whether something has happened in a set of nothing, as no language's library does.
+#[allow(unsafe_code, reason = "what the bindings do not offer is called as it is")]
+pub(crate) fn poll_for_ever() -> ! {
+    #[link(wasm_import_module = "$root")]
+    unsafe extern "C" {
+        #[link_name = "[waitable-set-new]"]
+        fn new() -> u32;
+        #[link_name = "[waitable-set-poll]"]
+        fn poll(set: u32, event: *mut [u32; 2]) -> u32;
+    }
+    let mut event = [0; 2];
+    // SAFETY: these are the component model's own calls, with their signatures; `event` is there to be written to.
+    unsafe {
+        let set = new();
+        loop {
+            poll(set, &mut event);
+        }
+    }
+}

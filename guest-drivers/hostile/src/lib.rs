@@ -178,7 +178,8 @@ impl GuestStorageDriver for Driver {
         self.strike(Place::RedirectUrl, &path).await?;
         Ok(match self.parameters.attack {
             Attack::ControlText => Some("http://a/\r\nset-cookie: b".to_owned()),
-            Attack::HugeText => Some("x".repeat(self.parameters.count as usize)),
+            Attack::HugeText => Some(format!("http://a.example/{}", "x".repeat(self.parameters.count as usize))),
+            Attack::Address => Some(self.parameters.target.clone()),
             _ => None,
         })
     }

@@ -40,6 +40,9 @@ pub(crate) fn reader(parameters: &Parameters, path: &str) -> (FileInfo, StreamRe
                 }
             }
             Attack::DropStream => {}
+            Attack::EmptyWrites => loop {
+                sender.write(Vec::new()).await;
+            },
             Attack::LeaveStream => {
                 forget(sender);
                 return forget(ended);

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use wharf::runtime::{DirectoryGrant, Grants, HttpGrant};
 
-const FORMS: &str = "write dir:HOST=GUEST:rw, dir:HOST=GUEST:ro, env:NAME or http:HOST:PORT";
+const FORMS: &str = "write dir:HOST=GUEST:rw, dir:HOST=GUEST:ro, env:NAME, http:HOST:PORT or redirect:HOST:PORT";
 
 /// One `--grant`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub(crate) enum Grant {
     Environment(String),
     /// `http:HOST:PORT`: outgoing HTTP.
     Http(HttpGrant),
+    /// `redirect:HOST:PORT`: a host that clients may be sent to.
+    Redirect(HttpGrant),
 }
 
 impl FromStr for Grant {
@@ -27,6 +29,7 @@ impl FromStr for Grant {
             Some(("env", name)) if !name.is_empty() && !name.contains('=') => Ok(Grant::Environment(name.to_owned())),
             Some(("env", _)) => Err(wrong("`env:` takes the name of a variable; its value comes from the environment")),
             Some(("http", place)) => place.parse().map(Grant::Http).map_err(|why| wrong(&why.to_string())),
+            Some(("redirect", place)) => place.parse().map(Grant::Redirect).map_err(|why| wrong(&why.to_string())),
             _ => Err(wrong("this is no grant")),
         }
     }
@@ -61,7 +64,8 @@ pub(crate) fn add(given: &[Grant], to: &mut Grants) {
             }
             Grant::Environment(name) if !to.environment.contains(name) => to.environment.push(name.clone()),
             Grant::Http(place) if !to.http.contains(place) => to.http.push(place.clone()),
-            Grant::Environment(_) | Grant::Http(_) => {}
+            Grant::Redirect(place) if !to.redirect.contains(place) => to.redirect.push(place.clone()),
+            Grant::Environment(_) | Grant::Http(_) | Grant::Redirect(_) => {}
         }
     }
 }
@@ -93,6 +97,8 @@ mod tests {
             "env:A=B",
             "http:example.com",
             "http::443",
+            "redirect:example.com",
+            "redirect:https://example.com:443",
             "file:/a",
         ] {
             let error = text.parse::<Grant>().unwrap_err();
@@ -106,8 +112,10 @@ mod tests {
             r#"{ "directories": [{ "host": "/old", "guest": "/data" }, { "host": "/x", "guest": "/other" }] }"#,
         )
         .unwrap();
-        add(&["dir:/new=/data:rw".parse().unwrap(), "env:A".parse().unwrap(), "env:A".parse().unwrap()], &mut grants);
+        let given = ["dir:/new=/data:rw", "env:A", "env:A", "redirect:a.example:443", "redirect:a.example:443"];
+        add(&given.map(|grant| grant.parse().unwrap()), &mut grants);
         let hosts: Vec<_> = grants.directories.iter().map(|grant| grant.host.to_str().unwrap()).collect();
         assert_eq!((hosts, grants.environment), (vec!["/x", "/new"], vec!["A".to_owned()]));
+        assert_eq!((grants.redirect, grants.http), (vec!["a.example:443".parse().unwrap()], vec![]));
     }
 }

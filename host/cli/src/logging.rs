@@ -6,6 +6,9 @@
 //! | `json` | `{"time":…,"level":"info","msg":…,"target":…}` and the event's fields | Distribution's, by logrus |
 //! | `logstash` | `{"@timestamp":…,"@version":"1","level":"INFO","message":…,"target":…}` and the same | Logstash's |
 //!
+//! A line is one line, and shows nothing that drives a terminal or hides from its reader, whatever its event holds: in JSON
+//! it is escaped, in text a space.
+//!
 //! In JSON, `spans` holds what the event happened within, the outermost first. `log: fields` stand in every line. An event's own field of the same name comes first.
 
 use std::fmt;
@@ -19,6 +22,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::{Format, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
+use wharf::contract::{escape_json, printable};
 
 use crate::config::{Formatter, Level, Log};
 
@@ -43,7 +47,7 @@ pub(crate) fn log_to_people(verbose: u8) {
 fn log_to(level: &str, formatter: Formatter, fields: &Map<String, Value>) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let ansi = std::io::stderr().is_terminal();
-    let subscriber = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(ansi).with_env_filter(filter);
+    let subscriber = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).with_env_filter(filter);
     match formatter {
         Formatter::Text => subscriber.event_format(Text::new(fields, ansi)).init(),
         Formatter::Json => subscriber.event_format(Json { keys: Keys::LOGRUS, fields: fields.clone() }).init(),
@@ -55,6 +59,7 @@ fn log_to(level: &str, formatter: Formatter, fields: &Map<String, Value>) {
 struct Text {
     line: Format,
     fields: String,
+    ansi: bool,
 }
 
 impl Text {
@@ -64,8 +69,9 @@ impl Text {
             // Quotes and line breaks are escaped.
             other => format!(" {name}={other}"),
         });
-        let text = pairs.collect();
-        Text { line: Format::default().with_ansi(ansi), fields: text }
+        let text: String = pairs.collect();
+        let text = printable(text).into_owned();
+        Text { line: Format::default().with_ansi(false), fields: text, ansi }
     }
 }
 
@@ -80,12 +86,30 @@ where
     N: for<'a> FormatFields<'a> + 'static,
 {
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        if self.fields.is_empty() {
-            return self.line.format_event(context, writer, event);
-        }
         let mut line = String::new();
         self.line.format_event(context, Writer::new(&mut line), event)?;
-        writeln!(writer, "{}{}", line.trim_end_matches('\n'), self.fields)
+        let line = printable(line.trim_end_matches('\n'));
+        // Coloured here and not by tracing: what begins a colour there could not be told from what an event brings.
+        let level = event.metadata().level();
+        // The time comes before it, and holds no level's name.
+        match line.split_once(level.as_str()).filter(|_| self.ansi) {
+            Some((time, rest)) => {
+                let colour = colour(*level);
+                writeln!(writer, "\u{1b}[2m{time}\u{1b}[0m\u{1b}[{colour}m{level}\u{1b}[0m{rest}{}", self.fields)
+            }
+            None => writeln!(writer, "{line}{}", self.fields),
+        }
+    }
+}
+
+/// Returns the code of a level's colour on a terminal.
+fn colour(level: tracing::Level) -> u8 {
+    match level {
+        tracing::Level::ERROR => 31,
+        tracing::Level::WARN => 33,
+        tracing::Level::INFO => 32,
+        tracing::Level::DEBUG => 34,
+        tracing::Level::TRACE => 35,
     }
 }
 
@@ -141,7 +165,7 @@ where
             line.insert(version.to_owned(), "1".into());
         }
         line.insert("target".to_owned(), metadata.target().into());
-        writeln!(writer, "{}", Value::Object(line))
+        writeln!(writer, "{}", escape_json(Value::Object(line).to_string()))
     }
 }
 
@@ -250,6 +274,35 @@ mod tests {
         assert!(line.contains(" WARN wharf::test: it \"stops\" rack=3 why=\"x\""), "{line}");
         assert!(line.contains(" service=registry") && line.contains(r#" note="a \"b\"\n""#), "{line}");
         assert!(!line!(Text::new(&Map::new(), false)).contains("service"));
+    }
+
+    #[test]
+    fn a_line_shows_nothing_that_drives_a_terminal_or_hides() {
+        let harm = "a\n2026-11-27 ERROR forged\u{1b}[2J\r\u{202e}\u{2028}\u{200b}\u{9b}b";
+        let fields = Map::new();
+        let json = || Json { keys: Keys::LOGRUS, fields: fields.clone() };
+        for ansi in [false, true] {
+            let written = Written::default();
+            let into = written.clone();
+            let subscriber = tracing_subscriber::fmt().with_writer(move || into.clone()).with_ansi(false);
+            tracing::subscriber::with_default(subscriber.event_format(Text::new(&fields, ansi)).finish(), || {
+                let _within = tracing::info_span!("in", path = harm).entered();
+                tracing::warn!(target: "wharf::test", shown = %harm, quoted = ?harm, "{harm}");
+            });
+            let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+            let line = text.strip_suffix('\n').unwrap();
+            let bare = line.replace("\u{1b}[0m", "").replace("\u{1b}[2m", "").replace("\u{1b}[33m", "");
+            assert_eq!(bare != line, ansi, "the level has its colour on a terminal");
+            assert!(bare.contains("forged") && bare.chars().all(wharf::contract::is_printable), "{bare:?}");
+        }
+        let written = Written::default();
+        let into = written.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || into.clone()).event_format(json()).finish();
+        tracing::subscriber::with_default(subscriber, || tracing::warn!(shown = %harm, "{harm}"));
+        let line = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        let line = line.strip_suffix('\n').unwrap();
+        assert!(line.chars().all(wharf::contract::is_printable), "{line:?}");
+        assert_eq!(serde_json::from_str::<Value>(line).unwrap()["msg"], harm);
     }
 
     #[test]

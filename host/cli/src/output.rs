@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use wharf::contract::{Error, ErrorKind};
+use wharf::contract::{Error, ErrorKind, escape_json, printable_lines};
 
 /// The operation failed.
 pub(crate) const FAILED: u8 = 1;
@@ -25,15 +25,21 @@ impl std::fmt::Display for Interrupted {
 
 impl std::error::Error for Interrupted {}
 
-/// Prints a line of text, or one JSON value. A reader that went away (`wharf ls | head`) is an error like any other.
+/// Prints text, or one JSON value, without what would drive the terminal or hide from its reader: names and messages are
+/// often somebody else's. A reader that went away (`wharf ls | head`) is an error like any other.
 pub(crate) fn print(as_json: bool, text: impl FnOnce() -> String, value: impl FnOnce() -> Value) -> Result<()> {
     let mut out = std::io::stdout().lock();
     if as_json {
-        writeln!(out, "{}", value())?
+        writeln!(out, "{}", escape_json(value().to_string()))?
     } else {
-        writeln!(out, "{}", text())?
+        writeln!(out, "{}", printable_lines(&text()))?
     }
     Ok(())
+}
+
+/// Prints a line on standard error, beside what the program's work prints, as [`print`] does on standard output.
+pub(crate) fn note(text: &str) {
+    eprintln!("{}", printable_lines(text));
 }
 
 /// Returns a bar of that shape, drawn on standard error, and only if that is a terminal and nobody asked for JSON.
@@ -54,10 +60,10 @@ pub(crate) fn report(error: &anyhow::Error, as_json: bool) -> ExitCode {
     if as_json {
         let value = json!({ "error": { "message": format!("{error:#}"), "next": next, "store": stored } });
         // Nothing is left to tell where standard output is closed.
-        let _ = writeln!(std::io::stdout(), "{value}");
+        let _ = writeln!(std::io::stdout(), "{}", escape_json(value.to_string()));
     } else {
         let mut err = std::io::stderr().lock();
-        let _ = writeln!(err, "error: {error:#}");
+        let _ = writeln!(err, "error: {}", printable_lines(&format!("{error:#}")));
         if let Some(next) = next {
             let _ = writeln!(err, "  next: {next}");
         }

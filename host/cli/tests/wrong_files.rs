@@ -79,6 +79,25 @@ fn the_right_name_with_another_shape() {
 }
 
 #[test]
+fn a_file_says_nothing_that_drives_a_terminal_or_hides() {
+    // Names may quote addresses, and those hold what they like.
+    let harm = r"\u{1b}[2J\u{202e}\u{2028}\u{200b}\u{9b}\u{e0041}";
+    let import = format!(r#"(import "url=<https://a.example/{harm}>" (func))"#);
+    let driver = r#"(instance $i) (export "wharf:storage/driver@0.1.0" (instance $i))"#;
+    let export = r#"(instance $i) (export "other" (instance $i))"#;
+    for source in [format!("(component {import} {driver})"), format!("(component {import} {export})")] {
+        let sentence = refused_wat(&source);
+        assert!(sentence.chars().all(wharf::contract::is_printable), "{sentence:?}");
+        let directory = TempDir::new().unwrap();
+        let file = directory.path().join("wrong.wasm");
+        fs::write(&file, wat::parse_str(&source).unwrap()).unwrap();
+        let told = wharf(&["--json", "inspect", text(&file)]).stdout;
+        let told = String::from_utf8(told).unwrap();
+        assert!(told.trim_end().chars().all(wharf::contract::is_printable), "{told:?}");
+    }
+}
+
+#[test]
 fn an_import_that_does_not_exist() {
     let sentence = refused_wat(
         r#"(component

@@ -66,6 +66,14 @@ pub(super) fn info(path: &StoragePath, mut info: FileInfo) -> Result<FileInfo> {
     Ok(info)
 }
 
+/// Holds an address that a client would be sent to against what such an address must be.
+pub(super) fn address(text: String) -> Result<String> {
+    match super::address::parse(&text) {
+        Ok(_) => Ok(text),
+        Err(why) => Err(fault(format!("the address that it gave for a client {why}"))),
+    }
+}
+
 /// The driver broke the contract. Nothing that the caller could do differently helps.
 pub(super) fn fault(what: impl std::fmt::Display) -> Error {
     Error::new(ErrorKind::Other, format!("the driver broke the contract: {what}; report it to the driver's author"))

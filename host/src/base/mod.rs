@@ -13,14 +13,17 @@
 //! 3. The driver is called.
 //! 4. `reader.rs`, `listing.rs`, `writer.rs`, `checks.rs`: hold the driver to what it promised. A stream that ends
 //!    before its file's size, an entry out of order or outside the directory, another path than was asked for: each is
-//!    an error that says so, never a wrong result.
+//!    an error that says so, never a wrong result. `address.rs`: the same for an address that clients are sent to.
 //! 5. `stamp.rs`: puts driver, operation and path on errors that lack them, those in streams included.
 //!
 //! [`Parameters`] are what drivers and middlewares are configured with; [`GoDuration`] is how times stand in them.
 
+pub(crate) mod address;
 #[cfg(feature = "wasm")]
 pub(crate) mod cached;
 mod checks;
+#[cfg(any(feature = "filesystem", feature = "wasm"))]
+pub(crate) mod directory;
 mod duration;
 #[cfg(any(feature = "filesystem", feature = "wasm"))]
 pub(crate) mod file_stream;
@@ -35,6 +38,8 @@ mod parameters;
 mod reader;
 pub mod retry;
 mod secret;
+#[cfg(any(feature = "registry", feature = "wasm"))]
+pub(crate) mod seldom;
 mod stamp;
 #[cfg(test)]
 mod tests;
@@ -247,7 +252,7 @@ impl StorageDriver for Base {
             if !self.capabilities.redirect {
                 return Ok(None);
             }
-            self.inner.redirect_url(path, request).await
+            self.inner.redirect_url(path, request).await?.map(checks::address).transpose()
         };
         self.run(Operation::RedirectUrl, path, work).await
     }

@@ -151,6 +151,7 @@ pub trait StorageDriver: Send + Sync + fmt::Debug {
     async fn delete_files(&self, paths: &[StoragePath]) -> Result<()>;
 
     /// Returns an address at which the client can fetch the file by itself; none where it must come through the host.
+    /// [`Base`](crate::base::Base) lets through what is `http` or `https`, has no user, and is of printable ASCII.
     async fn redirect_url(&self, path: &StoragePath, request: &RedirectRequest) -> Result<Option<String>>;
 
     /// Lists the unfinished uploads at and below a path that `list` and `walk` hide; `modified` is when each began.

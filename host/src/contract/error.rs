@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::StoragePath;
+use super::{StoragePath, printable};
 
 /// The result of an operation on a driver.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -154,8 +154,8 @@ impl fmt::Display for Operation {
 /// Match on [`kind`](Error::kind), never on the text. One pointer wide, so that results stay small. A driver sets the
 /// kind and the message; `base` adds the driver's name, the operation and the path.
 ///
-/// It prints as Docker Distribution's errors do, without its source, which
-/// [`source`](std::error::Error::source) returns. As JSON it has Distribution's keys `driver` and `detail`, and `kind`,
+/// It prints as Docker Distribution's errors do, in one [printable] line whatever its message was made from, and without
+/// its source, which [`source`](std::error::Error::source) returns. As JSON it has Distribution's keys `driver` and `detail`, and `kind`,
 /// `operation`, `path` and, where there are any, `limit` and `attempts` beside them.
 ///
 /// # Example
@@ -193,7 +193,7 @@ struct Inner {
 impl Error {
     /// Creates an error with a message for people: no secrets, no path, no driver's name.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        let message = message.into();
+        let message = shown(message.into());
         let inner = Inner {
             kind,
             message,
@@ -231,7 +231,7 @@ impl Error {
     /// Adds the driver's name, in place of any that was there.
     #[must_use]
     pub fn with_driver(mut self, driver: impl Into<String>) -> Self {
-        self.0.driver = Some(driver.into());
+        self.0.driver = Some(shown(driver.into()));
         self
     }
 
@@ -252,7 +252,7 @@ impl Error {
     /// Adds the text that was given as a path, which may break the grammar.
     #[must_use]
     pub fn with_path_text(mut self, path: impl Into<String>) -> Self {
-        self.0.path = Some(path.into());
+        self.0.path = Some(shown(path.into()));
         self
     }
 
@@ -277,7 +277,7 @@ impl Error {
         if !self.0.message.is_empty() {
             self.0.message.push_str("; ");
         }
-        self.0.message.push_str(&note.to_string());
+        self.0.message.push_str(&shown(note.to_string()));
         self
     }
 
@@ -341,11 +341,16 @@ impl Error {
         self.0.operation
     }
 
-    /// Returns the path that the operation was about, where there is one. Not a [`StoragePath`]: it may break the
-    /// grammar.
+    /// Returns the path that the operation was about, where there is one, as it may be shown. Not a [`StoragePath`]: it may
+    /// break the grammar.
     pub fn path(&self) -> Option<&str> {
         self.0.path.as_deref()
     }
+}
+
+/// Stores, servers and components put words of their own into messages, and clients theirs into paths.
+fn shown(text: String) -> String {
+    printable(text).into_owned()
 }
 
 impl fmt::Display for Error {

@@ -5,6 +5,7 @@
 //! - [`Error`]: what failed, on what, why, and what to do next.
 //! - [`Capabilities`]: what a driver promises beyond the contract.
 //! - [`Identity`]: as whom a driver works at its store.
+//! - [`printable`]: text that somebody else chose, as it may be shown.
 //! - [`walk_by_listing`]: the `walk` of drivers that have none of their own.
 //!
 //! `wit/` says the same for drivers that are components.
@@ -16,6 +17,7 @@ mod ext;
 mod identity;
 mod info;
 mod path;
+mod printable;
 mod walk;
 
 pub use capabilities::Capabilities;
@@ -25,4 +27,5 @@ pub use ext::{StorageDriverExt, write_all};
 pub use identity::Identity;
 pub use info::{ByteRange, Cursor, Entry, FileInfo, Position, RedirectRequest, WriteMode};
 pub use path::StoragePath;
+pub use printable::{escape_json, is_printable, printable, printable_lines};
 pub use walk::{WalkStep, walk_by_listing};

@@ -12,7 +12,10 @@ use serde_json::{Value, json};
 use super::api::authority::Malformed;
 use super::auth::Denied;
 use super::{InvalidDigest, InvalidName};
-use crate::contract::{Error, ErrorKind};
+use crate::contract::{Error, ErrorKind, escape_json};
+
+/// The longest wait that a client is asked for because the store asks for it.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 
 /// The result of a request.
 pub(super) type Result<T, E = Failure> = std::result::Result<T, E>;
@@ -149,7 +152,7 @@ impl Failure {
         if !detail.is_null() {
             error["detail"] = detail;
         }
-        let mut response = Response::new(Body::from(json!({ "errors": [error] }).to_string()));
+        let mut response = Response::new(Body::from(escape_json(json!({ "errors": [error] }).to_string())));
         *response.status_mut() = status;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         response.headers_mut().extend(headers);
@@ -162,7 +165,8 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let failure = match error.kind() {
             ErrorKind::Throttled { retry_after } => {
-                let seconds = retry_after.unwrap_or(Duration::from_secs(1)).as_secs().max(1);
+                // Clients obey, and some sleep as long as they are told.
+                let seconds = retry_after.unwrap_or_default().as_secs().clamp(1, MAX_RETRY_AFTER.as_secs());
                 Failure::new(Code::TooManyRequests, "the store asks for fewer requests; try again later")
                     .with_header(RETRY_AFTER, HeaderValue::from(seconds))
             }

@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use wasmtime::component::ResourceTableError;
@@ -113,21 +114,25 @@ impl ResourceLimiter for Ceiling {
     }
 }
 
-/// How long an instance has computed in one stretch: since it last waited, answered or moved something.
+/// How long an instance has computed since it last moved or answered something, less what it has waited since.
 ///
 /// Its task is polled; while it computes, it is interrupted by the tick, gives the other tasks their turn and goes on
-/// at the next poll. A poll that ends otherwise ends the stretch.
+/// at the next poll. A poll that ends otherwise ends in a wait: for something outside, which is taken off, or for nothing,
+/// as `thread.yield` and a sleep of no time do. Only the time until somebody wakes the task counts as waited, so that
+/// neither those nor a busy executor renew what an instance may compute.
 #[derive(Clone, Default)]
 pub(super) struct Stretch(Arc<Mutex<Inner>>);
 
 #[derive(Default)]
 struct Inner {
-    /// What earlier polls of the stretch took.
+    /// What earlier polls took, less what was waited in between.
     before: Duration,
     /// When this poll began.
     since: Option<Instant>,
-    /// Whether the last poll ended with an interruption.
-    interrupted: bool,
+    /// When the last poll ended; none while one goes on, and after an interruption.
+    ended: Option<Instant>,
+    /// When the task was first woken since this poll, or the last one, began.
+    woken: Option<Instant>,
 }
 
 impl Stretch {
@@ -138,9 +143,14 @@ impl Stretch {
     /// Runs what polls the instance, and counts each poll.
     pub(super) async fn around<F: Future>(&self, running: F) -> F::Output {
         let mut running = std::pin::pin!(running);
+        let alarm = Arc::new(Alarm { stretch: self.clone(), task: Mutex::new(Waker::noop().clone()) });
+        let waker = Waker::from(Arc::clone(&alarm));
         std::future::poll_fn(|cx| {
+            alarm.of(cx.waker());
             self.resume();
-            running.as_mut().poll(cx)
+            let polled = running.as_mut().poll(&mut Context::from_waker(&waker));
+            self.pause();
+            polled
         })
         .await
     }
@@ -148,10 +158,33 @@ impl Stretch {
     /// A poll begins.
     fn resume(&self) {
         let mut inner = self.lock();
-        if !std::mem::take(&mut inner.interrupted) {
-            inner.before = Duration::ZERO;
+        let now = Instant::now();
+        if let Some(ended) = inner.ended.take() {
+            // One that nobody has woken was polled for another's sake, and waits on.
+            let waited = inner.woken.unwrap_or(now).saturating_duration_since(ended);
+            inner.before = inner.before.saturating_sub(waited);
         }
-        inner.since = Some(Instant::now());
+        inner.woken = None;
+        inner.since = Some(now);
+    }
+
+    /// A poll ends.
+    fn pause(&self) {
+        let mut inner = self.lock();
+        // None after an interruption, which has counted it.
+        if let Some(since) = inner.since.take() {
+            let now = Instant::now();
+            inner.before += now.saturating_duration_since(since);
+            inner.ended = Some(now);
+        }
+    }
+
+    /// The task is woken.
+    fn wake(&self) {
+        let mut inner = self.lock();
+        if inner.woken.is_none() {
+            inner.woken = Some(Instant::now());
+        }
     }
 
     /// Something was answered or moved.
@@ -166,8 +199,33 @@ impl Stretch {
         let mut inner = self.lock();
         let this_poll = inner.since.take().map_or(Duration::ZERO, |since| since.elapsed());
         inner.before += this_poll;
-        inner.interrupted = true;
         inner.before
+    }
+}
+
+/// Wakes the task of an instance, and notes when.
+struct Alarm {
+    stretch: Stretch,
+    task: Mutex<Waker>,
+}
+
+impl Alarm {
+    /// Wakes this task from now on.
+    fn of(&self, waker: &Waker) {
+        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        task.clone_from(waker);
+    }
+}
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.stretch.wake();
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        task.wake();
     }
 }
 
@@ -195,21 +253,74 @@ mod tests {
         assert!(ceiling.memory_growing(0, 100, None).unwrap());
     }
 
+    const STEP: Duration = Duration::from_millis(20);
+
     #[test]
-    fn a_stretch_goes_on_over_interruptions_and_ends_with_a_wait() {
+    fn a_stretch_goes_on_over_interruptions() {
         let stretch = Stretch::default();
-        let step = Duration::from_millis(5);
         for _ in 0..2 {
             stretch.resume();
-            std::thread::sleep(step);
+            std::thread::sleep(STEP);
             stretch.interrupt();
+            stretch.pause();
+            stretch.wake();
         }
         stretch.resume();
-        std::thread::sleep(step);
-        assert!(stretch.interrupt() >= 3 * step);
-        stretch.resume();
-        // This poll ends without an interruption: the instance waits.
-        stretch.resume();
-        assert!(stretch.interrupt() < step);
+        std::thread::sleep(STEP);
+        assert!(stretch.interrupt() >= 3 * STEP);
+    }
+
+    /// What an instance does until it is interrupted: computes, and gives its turn away in between.
+    async fn computes(stretch: &Stretch, gives_away: impl AsyncFn()) -> Duration {
+        let computing = async {
+            for _ in 0..4 {
+                std::thread::sleep(STEP);
+                gives_away().await;
+            }
+            stretch.interrupt()
+        };
+        stretch.around(computing).await
+    }
+
+    #[tokio::test]
+    async fn what_only_gives_its_turn_away_goes_on_computing() {
+        let stretch = Stretch::default();
+        // As wasmtime does for `thread.yield`: it wakes itself, and others of the executor have their turn.
+        let yields = async || {
+            let mut yielded = false;
+            std::future::poll_fn(|cx| {
+                if std::mem::replace(&mut yielded, true) {
+                    return std::task::Poll::Ready(());
+                }
+                cx.waker().wake_by_ref();
+                std::task::Poll::Pending
+            })
+            .await;
+        };
+        let others = async {
+            for _ in 0..4 {
+                std::thread::sleep(STEP);
+                tokio::task::yield_now().await;
+            }
+        };
+        let (computed, ()) = tokio::join!(computes(&stretch, yields), others);
+        assert!(computed >= 4 * STEP, "{computed:?}");
+    }
+
+    #[tokio::test]
+    async fn a_wait_is_taken_off_and_no_more_than_it() {
+        let stretch = Stretch::default();
+        let computed = computes(&stretch, async || tokio::time::sleep(STEP / 10).await).await;
+        assert!(computed >= 2 * STEP, "a short wait renewed it: {computed:?}");
+        let stretch = Stretch::default();
+        let computed = computes(&stretch, async || tokio::time::sleep(5 * STEP).await).await;
+        assert!(computed < STEP, "a long wait is a rest: {computed:?}");
+    }
+
+    #[tokio::test]
+    async fn what_moves_something_begins_anew() {
+        let stretch = Stretch::default();
+        let computed = computes(&stretch, async || stretch.progress()).await;
+        assert!(computed < STEP, "{computed:?}");
     }
 }

@@ -10,12 +10,12 @@ use wasmtime::component::types::ComponentItem;
 use super::bindings::StorageDriverComponentPre;
 use super::bindings::exports::wharf::storage::driver as wit;
 use super::ceiling::{Stretch, limit_behind};
-use super::convert::printable;
+use super::convert::excerpt;
 use super::engine::Runtime;
 use super::log::LogBudget;
 use super::state::{Sandbox, State};
 use super::{Grants, Limits};
-use crate::contract::{Error, ErrorKind, Result};
+use crate::contract::{Error, ErrorKind, Result, is_printable, printable};
 
 /// The interface that a driver exports, without its version.
 const DRIVER: &str = "wharf:storage/driver";
@@ -103,7 +103,8 @@ impl Import {
             "wasi:http" if OUTGOING_HTTP.contains(&name) => Access::Http,
             _ => Access::Refused,
         };
-        Import { name: name.to_owned(), access }
+        // A name can quote an address, in which may stand what a terminal must not be shown.
+        Import { name: printable(name).into_owned(), access }
     }
 }
 
@@ -156,7 +157,7 @@ impl Component {
     /// [`ErrorKind::LimitExceeded`] if `describe` reaches one of `limits`.
     pub async fn load_bytes(runtime: &Runtime, bytes: Vec<u8>, origin: &str, limits: &Limits) -> Result<Self> {
         // Reasons quote names that the component chose.
-        let refuse = |why: String| Error::new(ErrorKind::Other, format!("{origin} {}", printable(why)));
+        let refuse = |why: String| Error::new(ErrorKind::Other, format!("{origin} {}", excerpt(why)));
         check_header(&bytes).map_err(refuse)?;
         let sha256 = sha256_hex(&bytes);
 
@@ -191,7 +192,7 @@ impl Component {
             ))
         })?;
         let description = describe(runtime, &pre, limits).await.map_err(|error| {
-            let why = printable(error.message().to_owned());
+            let why = excerpt(error.message().to_owned());
             Error::new(error.kind().clone(), format!("{origin} does not say what it is: {why}"))
         })?;
         let inner =
@@ -348,7 +349,7 @@ async fn describe(runtime: &Runtime, pre: &StorageDriverComponentPre<State>, lim
         wit::Instances::One => Instances::One,
         wit::Instances::Many => Instances::Many,
     };
-    let version = version.chars().filter(|c| !c.is_control()).take(64).collect();
+    let version = version.chars().filter(|character| is_printable(*character)).take(64).collect();
     Ok(Description { name, version, instances })
 }
 

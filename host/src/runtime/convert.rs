@@ -6,10 +6,14 @@ use super::Limits;
 use super::bindings::exports::wharf::storage::driver as wit;
 use crate::contract::{
     Capabilities, Cursor, Entry, Error, ErrorKind, FileInfo, Position, RedirectRequest, Result, StoragePath,
+    is_printable, printable,
 };
 
 /// The longest error message that is taken from a component, in bytes.
 const MESSAGE: usize = 4 * 1024;
+
+/// The longest wait that a component can ask for by `throttled`.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 
 /// An error that a component returned.
 pub(super) fn error(error: wit::Error, offset: u64) -> Error {
@@ -24,26 +28,28 @@ pub(super) fn error(error: wit::Error, offset: u64) -> Error {
         Wit::QuotaExceeded => ErrorKind::QuotaExceeded,
         Wit::TooLarge => ErrorKind::TooLarge,
         Wit::Conflict => ErrorKind::Conflict,
-        Wit::Throttled(wait) => ErrorKind::Throttled { retry_after: wait.map(Duration::from_millis) },
+        Wit::Throttled(wait) => ErrorKind::Throttled {
+            // A component must not be able to tell clients to come back in a million years.
+            retry_after: wait.map(|wait| Duration::from_millis(wait).min(MAX_RETRY_AFTER)),
+        },
         Wit::Unavailable => ErrorKind::Unavailable,
         Wit::OutcomeUnknown => ErrorKind::OutcomeUnknown,
         Wit::Corrupt => ErrorKind::Corrupt,
         Wit::Other => ErrorKind::Other,
     };
-    Error::new(kind, printable(error.message))
+    Error::new(kind, excerpt(error.message))
 }
 
 /// The words of a component, or about one, as they may be shown: they end up on terminals and in logs, where a component
-/// must not be able to move the cursor, forge a line, or drown the others.
-pub(super) fn printable(mut message: String) -> String {
-    if message.len() > MESSAGE {
+/// must not be able to drive the terminal, forge a line, hide what it says, or drown the others.
+pub(super) fn excerpt(message: String) -> String {
+    let message = if message.len() > MESSAGE {
         // A copy: cut in place, it would go on holding the memory of the whole.
-        message = format!("{}...", &message[..message.floor_char_boundary(MESSAGE)]);
-    }
-    if message.contains(char::is_control) {
-        message = message.replace(char::is_control, " ");
-    }
-    message
+        format!("{}...", &message[..message.floor_char_boundary(MESSAGE)])
+    } else {
+        message
+    };
+    printable(message).into_owned()
 }
 
 /// What a driver promises.
@@ -75,17 +81,20 @@ pub(super) fn file_info(info: wit::FileInfo, asked: &StoragePath, limits: &Limit
     })
 }
 
-/// A text that goes to clients of the host, in a header: a version as an etag, an address.
+/// A text that may go to clients of the host, in a header: a version as an etag.
 pub(super) fn text(text: String, what: &str, limits: &Limits) -> Result<String> {
     within(&text, what, limits)?;
-    if text.contains(char::is_control) {
-        return Err(fault(format!("the {what} {:?} holds control characters", shorten(&text))));
+    if !text.chars().all(is_printable) {
+        return Err(fault(format!(
+            "the {what} {:?} holds control characters, or others that are not shown",
+            shorten(&text)
+        )));
     }
     Ok(text)
 }
 
 /// Refuses what is longer than a text may be.
-fn within(text: &str, what: &str, limits: &Limits) -> Result<()> {
+pub(super) fn within(text: &str, what: &str, limits: &Limits) -> Result<()> {
     if text.len() as u64 <= limits.text.as_u64() {
         return Ok(());
     }
@@ -159,6 +168,15 @@ mod tests {
     fn a_moment_before_1970_keeps_its_nanoseconds() {
         let moment = modified(Some(Timestamp { seconds: -1, nanoseconds: 250_000_000 })).unwrap().unwrap();
         assert_eq!(SystemTime::UNIX_EPOCH.duration_since(moment).unwrap(), Duration::from_millis(750));
+    }
+
+    #[test]
+    fn a_wait_that_a_component_asks_for_is_at_most_an_hour() {
+        use super::super::bindings::wharf::storage::types::ErrorKind as Wit;
+        for (asked, waits) in [(250, Duration::from_millis(250)), (u64::MAX, Duration::from_secs(3600))] {
+            let converted = error(wit::Error { kind: Wit::Throttled(Some(asked)), message: String::new() }, 0);
+            assert_eq!(converted.kind(), &ErrorKind::Throttled { retry_after: Some(waits) });
+        }
     }
 
     #[test]

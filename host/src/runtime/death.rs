@@ -46,7 +46,7 @@ impl Cause {
         let reason = match error.downcast_ref::<wasmtime::Trap>() {
             Some(trap) => format!("it trapped: {trap}"),
             // It may quote names that the component chose.
-            None => convert::printable(format!("{}", error.root_cause())),
+            None => convert::excerpt(format!("{}", error.root_cause())),
         };
         Cause { reason: reason.into(), limit: limit_behind(error) }
     }

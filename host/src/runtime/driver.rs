@@ -13,13 +13,14 @@ use super::component::{Access, Component};
 use super::config::ComponentConfig;
 use super::convert;
 use super::death::Effect;
-use super::http::HttpClient;
+use super::http::{HttpClient, check_redirect};
 use super::log::LogBudget;
 use super::pool::Pool;
 use super::reading::{take_body, take_listing};
 use super::worker::Spec;
 use super::writer::GuestWriter;
-use crate::base::OrderedChanges;
+use crate::base::seldom::Seldom;
+use crate::base::{OrderedChanges, address};
 use crate::contract::{
     ByteRange, Capabilities, Cursor, EntryStream, Error, ErrorKind, FileInfo, FileWriter, MAX_CONTENT, Operation,
     Position, Reader, RedirectRequest, Result, StorageDriver, StoragePath, WriteMode, walk_by_listing,
@@ -75,8 +76,16 @@ impl ComponentDriver {
         let stamp = |error: Error| error.with_driver(name).with_operation(Operation::Open);
         let spec = Arc::new(self.spec(name.into(), parameters).await.map_err(stamp)?);
         let pool = Pool::open(spec, self.component.description().instances).await.map_err(stamp)?;
+        if pool.capabilities().redirect && self.config.allow.redirect.is_empty() {
+            tracing::info!(
+                driver = name,
+                "the component can send clients to other hosts, and none is granted: its files come through this one. \
+                 Add `allow: {{ redirect: [\"HOST:PORT\"] }}`, or --grant redirect:HOST:PORT, with those that it may name"
+            );
+        }
+        let opened = OpenedDriver { pool, not_granted: Arc::default() };
         // A call that a component has begun cannot be taken back.
-        Ok(Arc::new(OrderedChanges::new(Arc::new(OpenedDriver { pool }))))
+        Ok(Arc::new(OrderedChanges::new(Arc::new(opened))))
     }
 
     async fn spec(&self, name: Arc<str>, parameters: String) -> Result<Spec> {
@@ -110,6 +119,38 @@ impl ComponentDriver {
 #[derive(Clone)]
 struct OpenedDriver {
     pool: Arc<Pool>,
+    /// When it was last logged that it named a host to which clients may not be sent.
+    not_granted: Arc<Seldom>,
+}
+
+impl OpenedDriver {
+    /// Lets an address through to a client if its host is granted. Otherwise the file comes through the host, and the log
+    /// says what would grant it.
+    fn granted_address(&self, address: String) -> Result<Option<String>> {
+        let spec = self.pool.spec();
+        convert::within(&address, "address", &spec.limits)?;
+        let parsed = address::parse(&address)
+            .map_err(|why| convert::fault(format!("the address that `redirect-url` returned {why}")))?;
+        match check_redirect(&spec.grants.redirect, &parsed) {
+            Ok(()) => Ok(Some(address)),
+            Err(pattern) => {
+                if self.not_granted.is_due() {
+                    let advice = match pattern {
+                        Some(pattern) => format!(
+                            "add `allow: {{ redirect: [\"{pattern}\"] }}`, or --grant redirect:{pattern}, if it may"
+                        ),
+                        None => "nothing can grant it: its host is neither a name nor an address".to_owned(),
+                    };
+                    tracing::warn!(
+                        driver = &*spec.name,
+                        "the component would send clients to a host that is not granted, and its files come through this \
+                         one instead (logged once a minute); {advice}"
+                    );
+                }
+                Ok(None)
+            }
+        }
+    }
 }
 
 impl std::fmt::Debug for OpenedDriver {
@@ -185,7 +226,9 @@ impl StorageDriver for OpenedDriver {
     }
 
     fn capabilities(&self) -> Capabilities {
-        self.pool.capabilities()
+        let declared = self.pool.capabilities();
+        // Without any grant no address comes through, and nobody need ask for one.
+        Capabilities { redirect: declared.redirect && !self.pool.spec().grants.redirect.is_empty(), ..declared }
     }
 
     async fn get_content(&self, path: &StoragePath) -> Result<Bytes> {
@@ -313,7 +356,10 @@ impl StorageDriver for OpenedDriver {
         let path = path.to_string();
         let request = convert::redirect_request(request);
         let address = call!(self, Operation::RedirectUrl, Effect::Read, call_redirect_url(path, request))?;
-        address.map(|address| convert::text(address, "address", &self.pool.spec().limits)).transpose()
+        match address {
+            Some(address) => self.granted_address(address),
+            None => Ok(None),
+        }
     }
 
     async fn uploads(&self, path: &StoragePath) -> Result<EntryStream> {

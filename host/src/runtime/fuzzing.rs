@@ -7,7 +7,7 @@ use arbitrary::{Arbitrary, Result, Unstructured};
 use super::bindings::exports::wharf::storage::driver as wit;
 use super::bindings::wharf::storage::types::{ErrorKind, Timestamp};
 use super::{Limits, convert};
-use crate::contract::{Error, StoragePath};
+use crate::contract::{Error, StoragePath, is_printable};
 
 /// The years 1 to 9999, counted from 1970 back and forth.
 const BEFORE_1970: Duration = Duration::from_secs(62_135_596_800);
@@ -53,7 +53,7 @@ fn lift_from(data: &mut Unstructured<'_>) -> Result<()> {
             assert!(!info.is_dir || info.size == 0, "{info:?} is a directory with a size");
             check_moment(info.modified);
             let version = info.version.unwrap_or_default();
-            assert!(version.len() as u64 <= limits.text.as_u64() && !version.contains(char::is_control), "{version:?}");
+            assert!(version.len() as u64 <= limits.text.as_u64() && version.chars().all(is_printable), "{version:?}");
         }
         Err(error) => check_error(&error),
     }
@@ -79,9 +79,12 @@ fn check_moment(moment: Option<SystemTime>) {
 fn check_error(error: &Error) {
     let message = error.message();
     assert!(message.len() <= 4 * 1024 + "...".len(), "a message of {} bytes", message.len());
-    assert!(!message.contains(char::is_control), "{message:?}");
+    assert!(message.chars().all(is_printable), "{message:?}");
     // The kind's own text is shown too.
-    assert!(!error.to_string().contains(char::is_control), "{error}");
+    assert!(error.to_string().chars().all(is_printable), "{error}");
+    if let crate::contract::ErrorKind::Throttled { retry_after: Some(wait) } = error.kind() {
+        assert!(*wait <= Duration::from_secs(3600), "{wait:?}");
+    }
 }
 
 fn asked(data: &mut Unstructured<'_>) -> Result<StoragePath> {

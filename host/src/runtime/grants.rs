@@ -18,7 +18,8 @@ use super::HttpGrant;
 ///     r#"{
 ///         "http": ["dav.example.com:443"],
 ///         "directories": [{ "host": "/srv/blobs", "guest": "/data", "write": true }],
-///         "environment": ["REGION"]
+///         "environment": ["REGION"],
+///         "redirect": ["cdn.example.com:443"]
 ///     }"#,
 /// )?;
 /// assert!(grants.directories[0].write);
@@ -35,6 +36,11 @@ pub struct Grants {
     /// Names of environment variables of the host's process that the component sees. One that is not set fails the
     /// driver's `open`.
     pub environment: Vec<String>,
+    /// Hosts that clients of the registry may be sent to for a file, as `HOST:PORT` patterns. An address can carry data
+    /// out, and leads clients where the host itself may not go: so it is granted like a request, and what is decided on is
+    /// what stands in it. `*` is every name but `localhost`, and no address: an address is granted only by itself or its
+    /// network. A component that redirects gets no answer through without any; its files then come through the host.
+    pub redirect: Vec<HttpGrant>,
 }
 
 /// A directory of the host that a component may use.

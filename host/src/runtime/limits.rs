@@ -43,8 +43,8 @@ pub struct Limits {
     /// How long a stream of bytes or entries may bring nothing while the caller waits. Default 60 s.
     #[serde(with = "humantime_serde")]
     pub stream_idle: Duration,
-    /// How long an instance may compute without waiting, answering or moving a byte. The time that it spends on a
-    /// processor counts. Default 10 s.
+    /// How long an instance may compute without answering or moving a byte. What it waits for something outside meanwhile
+    /// is taken off; giving its turn away (`thread.yield`) is no wait, and moving nothing no move. Default 10 s.
     #[serde(with = "humantime_serde")]
     pub cpu: Duration,
     /// How much linear memory each instance may have, all its memories together. At most 4 GiB each. Default 256 MiB.

@@ -10,6 +10,7 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 
 use super::limits::{LOG_LINE, LOG_WINDOW};
+use crate::contract::printable;
 
 /// How much of a driver's instances' output is kept.
 pub(super) struct LogBudget {
@@ -60,9 +61,9 @@ impl LogBudget {
             }
             window.written += length;
         }
-        // Escaped: a component must not be able to forge lines or drive a terminal.
-        let line = String::from_utf8_lossy(line);
-        tracing::info!(target: "wharf::component", driver = &*self.driver, "{}", line.escape_debug());
+        // A component must not be able to forge lines, drive a terminal or hide what it says.
+        let line = printable(String::from_utf8_lossy(line));
+        tracing::info!(target: "wharf::component", driver = &*self.driver, "{line}");
     }
 }
 

@@ -50,6 +50,10 @@ struct Deaths {
     times: VecDeque<Instant>,
     /// Why the last one died, however long ago.
     last: Option<Arc<str>>,
+    /// How many there were, however long ago.
+    crashes: u64,
+    /// How many of the dead were replaced.
+    restarts: u64,
 }
 
 impl Pool {
@@ -233,6 +237,7 @@ impl Pool {
                 }
             };
             self.workers.write().unwrap_or_else(PoisonError::into_inner)[slot] = fresh;
+            self.deaths().restarts += 1;
             tracing::info!(driver = &*self.spec.name, "replaced an instance of a component");
         }
         Ok(())
@@ -252,6 +257,7 @@ impl Pool {
         let mut deaths = self.deaths();
         deaths.times.push_back(Instant::now());
         deaths.last = Some(reason);
+        deaths.crashes += 1;
         match u32::try_from(deaths.times.len()).unwrap_or(u32::MAX) {
             0 | 1 => Duration::ZERO,
             count => (FIRST_WAIT * 2u32.pow((count - 2).min(16))).min(LONGEST_WAIT),
@@ -299,6 +305,8 @@ impl Opened for Pool {
     fn status(&self) -> DriverStatus {
         let workers = self.workers.read().unwrap_or_else(PoisonError::into_inner).clone();
         let instances = workers.iter().filter(|worker| worker.is_alive()).count();
+        // Who died since somebody last called is noticed by the next call.
+        let uncounted = workers.iter().filter(|worker| worker.is_uncounted()).count() as u64;
         let deaths = self.deaths();
         let state = match (instances, self.quarantine_left(&deaths)) {
             (1.., _) => DriverState::Serving,
@@ -313,6 +321,8 @@ impl Opened for Pool {
             under_way: workers.iter().map(|worker| worker.load()).sum(),
             deaths: deaths.times.len(),
             last_death: deaths.last.as_deref().map(str::to_owned),
+            crashes: deaths.crashes + uncounted,
+            restarts: deaths.restarts,
         }
     }
 }

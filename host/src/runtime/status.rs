@@ -20,6 +20,10 @@ pub struct DriverStatus {
     pub deaths: usize,
     /// Why the last one did, since the driver was opened.
     pub last_death: Option<String>,
+    /// How many instances crashed since the driver was opened: trapped, or were ended since they reached a limit.
+    pub crashes: u64,
+    /// How many instances took the place of one that had crashed.
+    pub restarts: u64,
 }
 
 /// Whether an opened component driver serves.

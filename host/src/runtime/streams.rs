@@ -95,7 +95,9 @@ pub(super) fn deliver<'a>(
     room[..count].copy_from_slice(&rest.split_to(count));
     destination.mark_written(count);
     counters.count_to_guest(count);
-    stretch.progress();
+    if count > 0 {
+        stretch.progress();
+    }
     StreamResult::Completed
 }
 
@@ -134,13 +136,14 @@ impl StreamConsumer<State> for ChunkConsumer {
             Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
             Poll::Pending => return Poll::Pending,
         }
-        store.data().stretch.progress();
+        let stretch = store.data().stretch.clone();
         let mut source = source.as_direct(store);
         let available = source.remaining();
         let chunk = Bytes::copy_from_slice(&available[..available.len().min(STREAM_STEP)]);
         if chunk.is_empty() {
             return Poll::Ready(Ok(StreamResult::Completed));
         }
+        stretch.progress();
         source.mark_read(chunk.len());
         self.counters.count_from_guest(chunk.len());
         match self.chunks.start_send(chunk) {
@@ -183,11 +186,11 @@ impl<T: Lift + Send + 'static> StreamConsumer<State> for ItemConsumer<T> {
             Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
             Poll::Pending => return Poll::Pending,
         }
-        store.data().stretch.progress();
         let count = source.remaining(&mut store).min(ITEMS_STEP);
         if count == 0 {
             return Poll::Ready(Ok(StreamResult::Completed));
         }
+        store.data().stretch.progress();
         let mut batch = Vec::with_capacity(count);
         source.read(&mut store, &mut batch)?;
         match self.batches.start_send(batch) {

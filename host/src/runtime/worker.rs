@@ -22,7 +22,7 @@ use super::http::HttpClient;
 use super::log::LogBudget;
 use super::state::{Sandbox, State};
 use super::{Grants, Limits, convert};
-use crate::contract::{Capabilities, Error, ErrorKind, Operation, Result};
+use crate::contract::{Capabilities, Error, ErrorKind, Operation, Result, printable};
 
 /// What every instance of a driver is made from.
 pub(super) struct Spec {
@@ -135,6 +135,11 @@ impl Worker {
     /// Returns whether its death is still to be counted against the driver: true once.
     pub(super) fn bury(&self) -> bool {
         !self.buried.swap(true, Ordering::Relaxed)
+    }
+
+    /// Returns whether it is dead, and its death not counted yet.
+    pub(super) fn is_uncounted(&self) -> bool {
+        !self.is_alive() && !self.buried.load(Ordering::Relaxed)
     }
 
     /// Returns how many operations, readers, writers and listings are under way.
@@ -286,7 +291,8 @@ async fn run(
         (None, Err(error)) => {
             let cause = Cause::trap(&error);
             tracing::warn!(driver = &*spec.name, reason = &*cause.reason, "an instance of a component died");
-            tracing::debug!(driver = &*spec.name, error = format!("{error:?}"), "its stack");
+            // It quotes the names of the component's functions.
+            tracing::debug!(driver = &*spec.name, error = &*printable(format!("{error:?}")), "its stack");
             cause
         }
     };

@@ -33,6 +33,19 @@ pub(crate) fn rows() -> Vec<Row> {
             .burns(),
         timed("spins in stat and calls the host", "cpu", hostile(Operation::Stat, strikes("spin-calling", "stat")))
             .burns(),
+        timed("spins in stat and yields", "cpu", hostile(Operation::Stat, strikes("spin-yielding", "stat"))).burns(),
+        timed("spins in stat and returns", "cpu", hostile(Operation::Stat, strikes("spin-returning", "stat"))).burns(),
+        timed("spins in stat and polls", "cpu", hostile(Operation::Stat, strikes("spin-polling", "stat"))).burns(),
+        timed(
+            "spins in stat and toggles backpressure",
+            "cpu",
+            hostile(Operation::Stat, strikes("spin-backpressure", "stat")),
+        )
+        .burns(),
+        timed("spins in stat and waits for no time", "cpu", hostile(Operation::Stat, strikes("spin-waiting", "stat")))
+            .burns(),
+        timed("sends nothing again and again", "cpu", hostile(Operation::Read, strikes("empty-writes", "stream")))
+            .burns(),
         timed("spins in a destructor", "operation", hostile(Operation::Commit, strikes("none", "destructor")))
             .sees(unknown)
             .burns(),

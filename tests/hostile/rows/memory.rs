@@ -59,9 +59,10 @@ pub(crate) fn rows() -> Vec<Row> {
         Row::limit(
             "returns a long address",
             "text",
-            hostile(Operation::RedirectUrl, json!({ "attack": "huge-text", "count": 100_000, "at": "redirect-url" })),
-            limits(json!({ "text": "1MiB" })),
-            "an address of 100000 bytes",
+            hostile(Operation::RedirectUrl, json!({ "attack": "huge-text", "count": 2_000, "at": "redirect-url" }))
+                .with(json!({ "allow": { "redirect": ["a.example:80"] }, "limits": { "text": "1KiB" } })),
+            limits(json!({ "text": "16KiB" })),
+            "an address of 2017 bytes",
         ),
         Row::limit(
             "lists a long path",

@@ -54,3 +54,8 @@ fn limits(limits: Value) -> Value {
 fn data(lab: &Lab, write: bool) -> Value {
     json!({ "allow": { "directories": [{ "host": lab.inside(), "guest": "/data", "write": write }] } })
 }
+
+/// Hosts that clients may be sent to.
+fn redirects(hosts: &[&str]) -> Value {
+    json!({ "allow": { "redirect": hosts } })
+}

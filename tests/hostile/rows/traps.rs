@@ -3,8 +3,13 @@
 use serde_json::json;
 
 use super::{hostile, quiet};
-use crate::attack::Operation;
+use crate::attack::{Attack, Operation};
 use crate::row::Row;
+
+/// Without any host that clients may be sent to, nobody asks for an address.
+fn redirecting(attack: Attack) -> Attack {
+    attack.with(json!({ "allow": { "redirect": ["a.example:443"] } }))
+}
 
 pub(crate) fn rows() -> Vec<Row> {
     let (read, changed) =
@@ -41,7 +46,13 @@ pub(crate) fn rows() -> Vec<Row> {
         trap("traps in move", Operation::Move, "move", changed, "done"),
         trap("traps in delete", Operation::Delete, "delete", changed, "done"),
         trap("traps in delete-files", Operation::DeleteFiles, "delete-files", changed, "done"),
-        trap("traps in redirect-url", Operation::RedirectUrl, "redirect-url", read, "an address of 0 bytes"),
+        Row::wasmtime(
+            "traps in redirect-url",
+            redirecting(hostile(Operation::RedirectUrl, json!({ "attack": "trap", "at": "redirect-url" }))),
+            read,
+            redirecting(quiet(Operation::RedirectUrl)),
+            "an address of 0 bytes",
+        ),
         trap("traps in writer", Operation::Commit, "writer", changed, kept),
         trap("traps in write", Operation::Commit, "write", changed, kept),
         trap("traps in close", Operation::Close, "close", changed, "524288 bytes kept"),

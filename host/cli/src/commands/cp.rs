@@ -66,7 +66,7 @@ impl Cp {
                     let relative = match found {
                         Found::File(relative) => relative,
                         Found::Unstorable(name, why) => {
-                            bar.suspend(|| eprintln!("not copied: {name}: {why}"));
+                            bar.suspend(|| output::note(&format!("not copied: {name}: {why}")));
                             if let Ok(mut names) = unstorable.lock() {
                                 names.push(name);
                             }
@@ -82,11 +82,13 @@ impl Cp {
                         Ok((size, outcome)) => totals.add(size, outcome),
                         // One interrupted file must not end the others before they are closed: remember and go on.
                         Err(error) if error.downcast_ref::<output::Interrupted>().is_some() => {
-                            bar.suspend(|| eprintln!("{error}"));
+                            bar.suspend(|| output::note(&error.to_string()));
                         }
                         // Nor must a failed one: dropping them would leave it open what became of their uploads.
                         Err(error) => {
-                            bar.suspend(|| eprintln!("could not copy {}: {error:#}", from.describe(&relative)));
+                            bar.suspend(|| {
+                                output::note(&format!("could not copy {}: {error:#}", from.describe(&relative)))
+                            });
                             if let Ok(mut failed) = failed.lock() {
                                 failed.push((from.describe(&relative), error));
                             }

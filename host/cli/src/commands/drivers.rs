@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use serde_json::json;
 use wharf::factory::Factory;
-use wharf::runtime::ComponentDriver;
+use wharf::runtime::{ComponentDriver, HttpGrant};
 
 use crate::open::Store;
 use crate::output;
@@ -33,6 +33,13 @@ pub(crate) async fn run(args: &Drivers, store: &Store, as_json: bool) -> Result<
                 Ok(found) => {
                     line.push_str(&format!("  good: {found}"));
                     value["good"] = true.into();
+                    if let Some(config) = factory.component_config(offer.name) {
+                        if !config.allow.redirect.is_empty() {
+                            let hosts: Vec<String> = config.allow.redirect.iter().map(HttpGrant::to_string).collect();
+                            line.push_str(&format!("; clients may be sent to {}", hosts.join(", ")));
+                        }
+                        value["granted"] = json!(config.allow);
+                    }
                 }
                 Err(error) => {
                     bad += 1;

@@ -98,10 +98,12 @@ fn grants(allow: &Grants) -> Vec<String> {
     });
     let variables = allow.environment.iter().map(|name| format!("the environment variable {name}"));
     let hosts = allow.http.iter().map(|host| format!("HTTP to {host}"));
-    let mut lines: Vec<String> = hosts.chain(directories).chain(variables).collect();
+    let redirects = allow.redirect.iter().map(|host| format!("to send clients to {host}"));
+    let mut lines: Vec<String> = hosts.chain(directories).chain(variables).chain(redirects).collect();
     if lines.is_empty() {
         lines.push(
-            "nothing; --grant http:HOST:PORT, --grant dir:HOST=GUEST:rw and --grant env:NAME would grant something"
+            "nothing; --grant http:HOST:PORT, --grant dir:HOST=GUEST:rw, --grant env:NAME and --grant \
+             redirect:HOST:PORT would grant something"
                 .to_owned(),
         );
     }

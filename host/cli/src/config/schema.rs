@@ -271,6 +271,7 @@ const COMPONENT: &[Key] = &[
                 List(&Section(&[Key("host", Read, Text), Key("guest", Read, Text), Key("write", Read, Flag)])),
             ),
             Key("environment", Read, List(&Text)),
+            Key("redirect", Read, List(&Free(&[]))),
         ]),
     ),
     Key("http", Read, Free(&["client_certificate", "client_key"])),

@@ -32,9 +32,7 @@ impl Call<'_> {
                 method: self.parts.method.to_string(),
                 client_address: self.client().map(|address| address.to_string()),
             };
-            if let Some(address) = store.blob_address(digest, &request).await? {
-                let location = HeaderValue::try_from(address)
-                    .map_err(|error| Failure::new(Code::Unknown, "the driver's address is none").because(error))?;
+            if let Some(location) = store.blob_address(digest, &request).await {
                 let mut response = empty(StatusCode::TEMPORARY_REDIRECT);
                 response.headers_mut().insert(LOCATION, location);
                 response.headers_mut().insert(DOCKER_CONTENT_DIGEST, digest_value(digest)?);
@@ -156,3 +154,7 @@ fn unsatisfiable(size: u64) -> Failure {
         Err(_) => failure,
     }
 }
+
+#[cfg(test)]
+#[path = "redirect_tests.rs"]
+mod tests;

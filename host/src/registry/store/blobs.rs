@@ -1,6 +1,7 @@
 //! Blobs: bytes under their digest, and links to them.
 
 use bytes::Bytes;
+use http::HeaderValue;
 
 use super::Store;
 use crate::contract::{ByteRange, Reader, RedirectRequest, Result};
@@ -48,13 +49,29 @@ impl Store {
         }
     }
 
-    /// Returns an address at which a client can fetch a blob by itself.
+    /// Returns an address at which a client can fetch a blob by itself; none where it must come through the registry.
+    ///
+    /// It is none too where the driver fails to give one: a pull goes on without, and the log says why.
     pub(in crate::registry) async fn blob_address(
         &self,
         digest: &Digest,
         request: &RedirectRequest,
-    ) -> Result<Option<String>> {
-        self.driver.redirect_url(&layout::blob(digest), request).await
+    ) -> Option<HeaderValue> {
+        let address = match self.driver.redirect_url(&layout::blob(digest), request).await {
+            Ok(address) => address?,
+            Err(error) => {
+                if !error.is_path_not_found() && self.no_address.is_due() {
+                    tracing::warn!(
+                        %error,
+                        "the driver gave no address for clients; blobs go through the registry meanwhile (logged once a \
+                         minute)"
+                    );
+                }
+                return None;
+            }
+        };
+        // `base` lets through what a header can hold.
+        HeaderValue::try_from(address).ok()
     }
 
     /// Makes one repository's blob another's too; returns its size, or none if the first has no such blob.

@@ -19,6 +19,7 @@ use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::Digest;
+use crate::base::seldom::Seldom;
 use crate::contract::{ErrorKind, Result, StorageDriver, StoragePath};
 
 pub(super) use blobs::Blob;
@@ -34,11 +35,13 @@ const PARALLEL: usize = 16;
 #[derive(Clone, Debug)]
 pub(super) struct Store {
     driver: Arc<dyn StorageDriver>,
+    /// When it was last logged that the driver gave no address.
+    no_address: Arc<Seldom>,
 }
 
 impl Store {
     pub(super) fn new(driver: Arc<dyn StorageDriver>) -> Self {
-        Store { driver }
+        Store { driver, no_address: Arc::default() }
     }
 
     pub(super) fn driver(&self) -> &Arc<dyn StorageDriver> {

@@ -43,6 +43,17 @@ impl Destination {
         };
         Some(Destination { host, port })
     }
+
+    /// Reads the host and port of an address that a client would be sent to; none if they are nothing that can be decided
+    /// on.
+    pub(super) fn of_address(address: &url::Url) -> Option<Self> {
+        let host = match address.host()? {
+            url::Host::Domain(host) => Host::Name(name(host)?),
+            url::Host::Ipv4(address) => Host::Address(IpAddr::V4(address)),
+            url::Host::Ipv6(address) => Host::Address(canonical(IpAddr::V6(address))),
+        };
+        Some(Destination { host, port: address.port_or_known_default().filter(|port| *port != 0)? })
+    }
 }
 
 impl fmt::Display for Destination {

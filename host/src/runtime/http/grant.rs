@@ -133,6 +133,18 @@ impl HttpGrant {
             }
     }
 
+    /// Returns whether a client may be sent to this destination. Where a name resolves to is the client's to decide: so
+    /// `*` is neither an address nor the client's own machine.
+    fn grants_redirect(&self, destination: &Destination) -> bool {
+        match (&self.host, &destination.host) {
+            (Hosts::All, Host::Name(name)) => {
+                self.has_port(destination.port) && name != "localhost" && !name.ends_with(".localhost")
+            }
+            (Hosts::All, Host::Address(_)) => false,
+            _ => self.grants(destination),
+        }
+    }
+
     /// Returns whether it names this address, for a request for `host`.
     fn names(&self, address: IpAddr, port: u16, host: &Host) -> bool {
         self.has_port(port)
@@ -204,10 +216,84 @@ impl AllowList {
     }
 }
 
+/// Returns whether one of the grants lets a client be sent to an address; what a grant for it would be, where none does.
+///
+/// # Errors
+///
+/// The pattern that would grant it; none if nothing would, since its host is nothing that can be decided on.
+pub(in crate::runtime) fn check_redirect(grants: &[HttpGrant], address: &url::Url) -> Result<(), Option<String>> {
+    let destination = Destination::of_address(address).ok_or(None)?;
+    let is_granted = grants.iter().any(|grant| grant.grants_redirect(&destination));
+    if is_granted { Ok(()) } else { Err(Some(destination.to_string())) }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+
+    fn redirects(grants: &[&str], address: &str) -> bool {
+        let grants: Vec<HttpGrant> = grants.iter().map(|grant| grant.parse().unwrap()).collect();
+        check_redirect(&grants, &address.parse().unwrap()).is_ok()
+    }
+
+    #[test]
+    fn clients_are_sent_only_to_hosts_that_are_granted() {
+        let grants = ["cdn.example.com:443", "*.example.net:*", "192.0.2.0/24:80", "10.1.2.3:9000", "localhost:5000"];
+        for granted in [
+            "https://cdn.example.com/a?b",
+            "https://CDN.example.com./a",
+            "http://a.b.example.net:8080/",
+            "http://192.0.2.7/",
+            "http://10.1.2.3:9000/",
+            "http://[::ffff:10.1.2.3]:9000/",
+            "http://localhost:5000/",
+        ] {
+            assert!(redirects(&grants, granted), "{granted}");
+        }
+        for other in [
+            "http://cdn.example.com/",
+            "https://cdn.example.com:444/",
+            "https://cdn.example.com.evil.example/",
+            "https://example.net/",
+            "http://192.0.3.7/",
+            "http://169.254.169.254/latest/meta-data",
+            "http://10.1.2.3/",
+            "http://127.0.0.1:5000/",
+            "http://[::1]:5000/",
+        ] {
+            assert!(!redirects(&grants, other), "{other}");
+            assert!(!redirects(&[], other), "{other}");
+        }
+    }
+
+    #[test]
+    fn every_name_is_neither_an_address_nor_the_clients_own_machine() {
+        assert!(redirects(&["*:443"], "https://anything.example/"));
+        for other in [
+            "https://93.184.215.14/",
+            "https://127.0.0.1/",
+            "https://[2600::1]/",
+            "https://localhost/",
+            "https://a.localhost/",
+            "https://LOCALHOST./",
+            "http://anything.example/",
+        ] {
+            assert!(!redirects(&["*:443"], other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_has_the_pattern_that_would_grant_it() {
+        for (address, pattern) in [
+            ("https://cdn.example.com/a", "cdn.example.com:443"),
+            ("http://[2001:db8::1]/a", "[2001:db8::1]:80"),
+            ("http://10.0.0.1:9000/a", "10.0.0.1:9000"),
+        ] {
+            assert_eq!(check_redirect(&[], &address.parse().unwrap()), Err(Some(pattern.to_owned())));
+            assert!(redirects(&[pattern], address), "{pattern}");
+        }
+    }
 
     fn list(grants: &[&str]) -> AllowList {
         AllowList(grants.iter().map(|grant| grant.parse().unwrap()).collect())

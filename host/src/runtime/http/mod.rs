@@ -28,6 +28,7 @@ pub(super) use client::HttpClient;
 pub use config::{HttpConfig, ProxyAddress};
 pub use connect::Resolver;
 pub(super) use connect::SystemResolver;
+pub(super) use grant::check_redirect;
 pub use grant::{HttpGrant, HttpGrantError};
 
 /// What answers a component's requests.
