@@ -18,6 +18,7 @@ mod tree;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -194,7 +195,7 @@ async fn run(cli: &Cli, serve: Option<(ServeConfig, Vec<Notice>)>) -> Result<()>
     let mut named = cli.command.drivers();
     named.extend(serve.iter().map(|(serve, _)| serve.storage.driver.clone()));
     named.extend(cli.driver.clone());
-    let store = Store::new(settings, &named)?;
+    let store = Arc::new(Store::new(settings, &named)?);
     let driver = cli.driver.as_deref();
     if let Some((config, notices)) = serve {
         return registry::run(config, &notices, &store).await;

@@ -89,6 +89,12 @@ impl Store {
         Ok(self.given.of(self.name_of(driver), &self.config)?.into())
     }
 
+    /// Returns whether the store of a driver takes writes, as far as that is known without writing.
+    pub(crate) async fn check_writable(&self, driver: &str) -> Result<()> {
+        let parameters = self.parameters(driver)?;
+        Ok(self.factory.check_writable(self.name_of(driver), parameters).await?)
+    }
+
     /// Opens a driver, by its name or file, with its parameters. One that the configuration has under `storage:` stands
     /// behind the middlewares of `middleware: storage:`.
     pub(crate) async fn open(&self, driver: &str) -> Result<Arc<dyn StorageDriver>> {

@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -235,6 +235,134 @@ fn asked_to_stop_it_finishes_what_is_under_way() {
     upload.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 202 ") && answer.contains("range: 0-5"), "{answer}");
     assert_eq!(served.ended().code(), Some(0));
+}
+
+impl Served {
+    /// Asks at the address for operators.
+    fn operator(&self, path: &str) -> (u16, String) {
+        self.curl(&[&format!("http://{}{path}", self.debug)])
+    }
+
+    /// Waits until readiness says this.
+    fn becomes(&self, status: u16, with: &str) -> String {
+        let until = Instant::now() + Duration::from_secs(30);
+        loop {
+            let (found, body) = self.operator("/readyz");
+            if found == status && body.contains(with) {
+                return body;
+            }
+            assert!(Instant::now() < until, "/readyz says {found}: {body}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+const OPERATORS: &str = "http: { debug: { addr: DEBUG, prometheus: { enabled: true, path: /metrics } } }\n";
+
+#[test]
+fn while_it_drains_operators_are_told_so() {
+    let mut served = start(OPERATORS);
+    assert_eq!(served.operator("/readyz"), (200, "ok\n".to_owned()));
+    let mut upload = begin_upload(&served);
+    served.signal(Signal::TERM);
+    served.logs("requests under way go on");
+    for _ in 0..20 {
+        assert_eq!(served.operator("/readyz"), (503, "shutdown: the registry is shutting down\n".to_owned()));
+        assert_eq!(served.operator("/livez"), (200, "ok\n".to_owned()));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    upload.write_all(b"def").unwrap();
+    let mut answer = String::new();
+    upload.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 202 "), "{answer}");
+    assert_eq!(served.ended().code(), Some(0));
+    assert!(TcpStream::connect(&served.debug).is_err(), "and ends with it");
+}
+
+#[test]
+fn a_registry_whose_root_cannot_be_made_does_not_start_and_says_why() {
+    let directory = TempDir::new().unwrap();
+    let (file, root) = (directory.path().join("config.yml"), directory.path().join("file"));
+    fs::write(&root, "").unwrap();
+    for root in [root.join("below"), root.join("far/below")] {
+        let address = support::served::free_address();
+        let (root, http) = (support::text(&root), format!("http: {{ addr: \"{address}\" }}"));
+        let storage = format!("storage: {{ filesystem: {{ rootdirectory: {root} }} }}");
+        fs::write(&file, format!("version: 0.1\n{storage}\n{http}\n")).unwrap();
+        let error = support::fail(&["serve", support::text(&file)]);
+        assert!(error.contains("does not start") && error.contains("writable: ") && error.contains(root), "{error}");
+        assert!(!error.contains("listens on"), "{error}");
+    }
+}
+
+#[test]
+fn readiness_ends_when_the_root_cannot_be_written_to_and_says_so() {
+    let served = Served::start(|directory| {
+        fs::create_dir(directory.path().join("root")).unwrap();
+        Some(format!("version: 0.1\nstorage: {{ filesystem: {{ rootdirectory: root }} }}\n{OPERATORS}"))
+    });
+    assert_eq!(served.operator("/readyz").0, 200);
+    fs::rename(served.path("root"), served.path("away")).unwrap();
+    fs::write(served.path("root"), "").unwrap();
+    let body = served.becomes(503, "writable: filesystem: ");
+    assert!(body.lines().all(|line| line.contains(": ")), "{body}");
+    assert_eq!(served.operator("/livez").0, 200);
+    fs::remove_file(served.path("root")).unwrap();
+    fs::rename(served.path("away"), served.path("root")).unwrap();
+    served.becomes(200, "ok");
+}
+
+#[test]
+fn readiness_and_metrics_tell_of_a_driver_in_quarantine() {
+    let served = Served::start(|_| {
+        let component = wharf_conformance::components::component("faulty").unwrap();
+        let drivers = format!("drivers: {{ mine: {{ component: {} }} }}\n", support::text(&component));
+        let storage = "storage: { mine: { operation: get-content, fault: trap } }\n";
+        Some(format!("version: 0.1\n{storage}{drivers}{OPERATORS}"))
+    });
+    assert_eq!(served.operator("/readyz"), (200, "ok\n".to_owned()));
+    for _ in 0..20 {
+        if served.operator("/readyz").1.contains("quarantined") {
+            break;
+        }
+        served.curl(&[&url(&served, "/v2/a/manifests/latest")]);
+    }
+    let body = served.becomes(503, "driver: mine: ");
+    assert!(body.contains("quarantined") && body.contains("times within a minute"), "{body}");
+    let (_, metrics) = served.operator("/metrics");
+    let value = |line: &str| -> u64 {
+        let found = metrics.lines().find_map(|told| told.strip_prefix(line));
+        found.unwrap_or_else(|| panic!("{line} is missing:\n{metrics}")).trim().parse().unwrap()
+    };
+    assert!(value(r#"wharf_component_crashes_total{driver="mine"}"#) >= 5, "{metrics}");
+    assert!(value(r#"wharf_component_restarts_total{driver="mine"}"#) >= 1, "{metrics}");
+    assert_eq!(value(r#"wharf_component_drivers{driver="mine",state="quarantined"}"#), 1);
+    assert_eq!(value(r#"wharf_component_instances{driver="mine"}"#), 0);
+}
+
+#[test]
+fn readiness_and_metrics_tell_of_a_driver_whose_only_instance_is_lost() {
+    let served = Served::start(|directory| {
+        fs::write(directory.path().join("blob"), vec![7; 16 << 20]).unwrap();
+        let component = wharf_conformance::components::component("inmemory").unwrap();
+        let limits = "limits: { memory: 8MiB }";
+        let drivers = format!("drivers: {{ mine: {{ component: {}, {limits} }} }}\n", support::text(&component));
+        Some(format!("version: 0.1\nstorage: {{ mine: {{}} }}\n{drivers}{OPERATORS}"))
+    });
+    assert_eq!(served.operator("/readyz"), (200, "ok\n".to_owned()));
+    let upload = url(&served, &format!("/v2/a/blobs/uploads/?digest={NOTHING}"));
+    let (status, _) = served.curl(&["--request", "POST", "--data-binary", "@blob", "--header", "Expect:", &upload]);
+    assert!(status >= 400, "{status}");
+    let body = served.becomes(503, "driver: mine: ");
+    assert!(body.contains("what it stored is lost") && body.contains("memory"), "{body}");
+    let (_, metrics) = served.operator("/metrics");
+    for line in [
+        r#"wharf_component_drivers{driver="mine",state="lost"} 1"#,
+        r#"wharf_component_crashes_total{driver="mine"} 1"#,
+        r#"wharf_storage_limits_reached_total{driver="mine",limit="memory"}"#,
+    ] {
+        assert!(metrics.contains(line), "{line} is missing:\n{metrics}");
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
 use super::{Entry, Factory, Parameters};
+use crate::base::directory;
 use crate::contract::{Error, ErrorKind, Result, StorageDriver};
 use crate::runtime::{Component, ComponentConfig, ComponentDriver, Runtime};
 
@@ -61,6 +62,15 @@ impl Source {
     async fn component(&self) -> Result<&Component> {
         let pin = self.config.sha256.as_deref();
         self.loaded.get_or_try_init(|| Component::load_file(&self.runtime, &self.file, pin, &self.config.limits)).await
+    }
+
+    /// Looks at the directories that the component may write to.
+    pub(super) async fn check_writable(&self) -> Result<()> {
+        let writable = self.config.allow.directories.iter().filter(|directory| directory.write);
+        let hosts: Vec<PathBuf> = writable.map(|directory| directory.host.clone()).collect();
+        let looking = move || hosts.iter().try_for_each(|host| directory::check_writable(host));
+        let looked = tokio::task::spawn_blocking(looking).await;
+        looked.unwrap_or_else(|error| Err(Error::new(ErrorKind::Other, "the check was cut off").with_source(error)))
     }
 
     pub(super) async fn open(&self, name: &str, parameters: Parameters) -> Result<Arc<dyn StorageDriver>> {

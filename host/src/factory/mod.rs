@@ -25,6 +25,8 @@ pub use components::{DriversConfig, Refusal};
 
 type Identify = Arc<dyn Fn(Parameters, RetryPolicy) -> BoxFuture<'static, Result<Identity>> + Send + Sync>;
 
+type CheckWritable = Arc<dyn Fn(Parameters) -> BoxFuture<'static, Result<()>> + Send + Sync>;
+
 /// With the policy of retries, for those that send requests of their own.
 type Constructor =
     Arc<dyn Fn(Parameters, RetryPolicy) -> BoxFuture<'static, Result<Arc<dyn StorageDriver>>> + Send + Sync>;
@@ -89,11 +91,13 @@ struct Native {
     identify: Option<Identify>,
     /// Says what is wrong with parameters, and opens nothing; none for a driver that says so when it is opened.
     examine: Option<fn(Parameters) -> Vec<ParameterFault>>,
+    /// Of a driver that can tell without writing whether its store takes writes: whether it does.
+    check_writable: Option<CheckWritable>,
 }
 
 impl Native {
     fn new(constructor: Constructor) -> Self {
-        Native { constructor, identify: None, examine: None }
+        Native { constructor, identify: None, examine: None, check_writable: None }
     }
 
     fn examined(constructor: Constructor, examine: fn(Parameters) -> Vec<ParameterFault>) -> Self {
@@ -307,6 +311,26 @@ impl Factory {
     /// Returns all that is wrong with an entry of `middleware: storage:`, without putting it over a driver.
     pub fn examine_middleware(&self, config: &MiddlewareConfig) -> Vec<ParameterFault> {
         self.middlewares.examine(config)
+    }
+
+    /// Returns whether the store of the driver of that name takes writes, as far as that can be found out cheaply and without
+    /// writing. Success is no promise: of most stores nothing is known before somebody writes. Of a component, the
+    /// directories that it is granted to write to are looked at.
+    ///
+    /// # Errors
+    ///
+    /// Why it would not: [`ErrorKind::AccessDenied`], [`ErrorKind::QuotaExceeded`], [`ErrorKind::Unavailable`]; those of
+    /// [`create`](Factory::create) for a name or parameters that are wrong.
+    pub async fn check_writable(&self, name: &str, parameters: Parameters) -> Result<()> {
+        match self.entries.get(name) {
+            None => Err(self.unknown(name)),
+            Some(Entry::Native(Native { check_writable: Some(check), .. })) => {
+                check(parameters).await.map_err(|error| error.with_driver(name))
+            }
+            Some(Entry::Native(_)) => Ok(()),
+            #[cfg(feature = "wasm")]
+            Some(Entry::Component(source)) => source.check_writable().await.map_err(|error| error.with_driver(name)),
+        }
     }
 
     /// Returns what can be opened, in the order of names.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+#[cfg(feature = "filesystem")]
+use super::CheckWritable;
 #[cfg(feature = "s3")]
 use super::Identify;
 use super::{Constructor, Entry, Native};
@@ -42,10 +44,17 @@ pub(super) fn register(entries: &mut BTreeMap<String, Entry>) {
                 Ok(Arc::new(ConcurrencyLimit::new(Arc::new(driver), limit)) as Arc<dyn StorageDriver>)
             })
         });
-        entries.insert(
-            "filesystem".to_owned(),
-            Entry::Native(Native::examined(filesystem, faults_of::<FilesystemConfig>)),
-        );
+        let check_writable: CheckWritable = Arc::new(|parameters| {
+            Box::pin(async move {
+                let driver = Filesystem::open(parameters.parse()?).await?;
+                driver.check_writable().await
+            })
+        });
+        let filesystem = Native {
+            check_writable: Some(check_writable),
+            ..Native::examined(filesystem, faults_of::<FilesystemConfig>)
+        };
+        entries.insert("filesystem".to_owned(), Entry::Native(filesystem));
     }
     #[cfg(feature = "s3")]
     for name in ["s3", "s3aws"] {

@@ -15,7 +15,7 @@ use http::header::CACHE_CONTROL;
 use http::{HeaderName, HeaderValue};
 use wharf::contract::StorageDriver;
 use wharf::registry::auth::{AccessController, Htpasswd, TokenAuth, TokenSettings};
-use wharf::registry::health::{Health, HealthSettings};
+use wharf::registry::health::{Health, HealthSettings, Missing};
 use wharf::registry::metrics::Metrics;
 use wharf::registry::{ClientAddress, PathPrefix, Registry, Tls as Encrypted, TrustedProxies};
 
@@ -59,8 +59,15 @@ const S3_CHUNK: u64 = 10 * 1024 * 1024;
 /// How often certificates are looked at.
 const CERTIFICATES: Duration = Duration::from_secs(60);
 
+/// How long a store may take to answer before the registry does not start.
+const START: Duration = Duration::from_secs(30);
+
 /// Runs the registry until it is asked to stop.
-pub(crate) async fn run(config: ServeConfig, notices: &[Notice], store: &Store) -> Result<()> {
+///
+/// # Errors
+///
+/// What is wrong with the configuration or missing for the registry, before anything is served.
+pub(crate) async fn run(config: ServeConfig, notices: &[Notice], store: &Arc<Store>) -> Result<()> {
     let mut signals = Signals::listen().context("could not listen to signals")?;
     for Notice { key, sentence, weight } in notices {
         match weight {
@@ -78,7 +85,19 @@ pub(crate) async fn run(config: ServeConfig, notices: &[Notice], store: &Store) 
     let of = registry.clone();
     let help = "Bytes of memory that all uploads may use at a time; others wait";
     metrics.gauge("wharf_upload_buffer_limit_bytes", help, move || of.upload_buffers().1 as f64);
+    if let Some(runtime) = store.runtime() {
+        metrics.components(runtime);
+    }
     let health = Health::start(driver, health_settings(&config));
+    if !config.storage.read_only {
+        let store = Arc::clone(store);
+        let name = config.storage.driver.clone();
+        health.add_check("writable", move || {
+            let (store, name) = (Arc::clone(&store), name.clone());
+            async move { store.check_writable(&name).await.map_err(|error| format!("{error:#}")) }
+        });
+    }
+    check_start(&health, &config.storage.driver).await?;
     let mut router = health.guard(metrics.router(routes(&config.http, &registry)?));
     if config.log.access {
         router = access_log::log(router);
@@ -86,6 +105,9 @@ pub(crate) async fn run(config: ServeConfig, notices: &[Notice], store: &Store) 
     let router = router.layer(axum::middleware::map_request(introduce));
 
     let shutdown = Shutdown::new();
+    // Of the address for operators, which tells that the registry drains, for as long as it does.
+    let debug_shutdown = Shutdown::new();
+    let mut debug_server = None;
     let tls = config.http.tls.as_ref().map(|tls| tls::Tls::load(tls_settings(tls, &config.http))).transpose()?;
     let listener = Listener::bind(&address(&config.http.listen)).await?;
     let scheme = if tls.is_some() { "https" } else { "http" };
@@ -118,8 +140,8 @@ pub(crate) async fn run(config: ServeConfig, notices: &[Notice], store: &Store) 
             limits: Limits::default(),
             drain_timeout: Duration::from_secs(1),
         };
-        let shutdown = shutdown.clone();
-        tokio::spawn(async move { server.run(&shutdown).await });
+        let shutdown = debug_shutdown.clone();
+        debug_server = Some(tokio::spawn(async move { server.run(&shutdown).await }));
     }
     if let Some(purging) = config.storage.purging.clone().filter(|_| !config.storage.read_only) {
         tokio::spawn(purge(registry, purging));
@@ -155,8 +177,23 @@ pub(crate) async fn run(config: ServeConfig, notices: &[Notice], store: &Store) 
     });
     let ended = server.run(&shutdown).await;
     watcher.abort();
+    debug_shutdown.ask();
+    if let Some(debug_server) = debug_server {
+        // It has a drain timeout of its own; a panic in it was logged.
+        let _ = debug_server.await;
+    }
     tracing::info!(cut_off = ended.cut, took = ?ended.took, "the registry has stopped");
     Ok(())
+}
+
+/// Refuses to serve what could not do its work from the first request on.
+async fn check_start(health: &Health, driver: &str) -> Result<()> {
+    let missing = health.missing_within(START).await;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let missing: Vec<String> = missing.iter().map(Missing::to_string).collect();
+    anyhow::bail!("the registry does not start, since its store `{driver}` is not ready: {}", missing.join("; "))
 }
 
 /// Builds the registry as the configuration says.

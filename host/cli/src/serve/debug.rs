@@ -7,6 +7,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use http::header;
 use serde_json::Value;
+use wharf::contract::escape_json;
 use wharf::registry::health::Health;
 use wharf::registry::metrics::Metrics;
 
@@ -29,7 +30,7 @@ impl Debug {
     pub(crate) fn router(self) -> anyhow::Result<Router> {
         let drivers = self.drivers;
         let drivers = get(move || {
-            let text = drivers().to_string();
+            let text = escape_json(drivers().to_string());
             async move { ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], text) }
         });
         let router = self.health.router().route("/debug/drivers", drivers);

@@ -56,7 +56,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use tokio::task::spawn_blocking;
 
-use crate::base::file_stream;
+use crate::base::{directory, file_stream};
 use crate::contract::{
     ByteRange, Capabilities, Cursor, EntryStream, Error, ErrorKind, FileInfo, FileWriter, Position, Reader,
     RedirectRequest, Result, StorageDriver, StoragePath, WriteMode, walk_by_listing,
@@ -114,6 +114,17 @@ impl Filesystem {
             Ok(Filesystem { root: Arc::new(Root::new(path)) })
         })
         .await
+    }
+
+    /// Returns whether the root could be written to now: it is there or could be made, it may be written to, its file system
+    /// is not mounted for reading only and has room. Writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::AccessDenied`], [`ErrorKind::QuotaExceeded`] or [`ErrorKind::Unavailable`]: what is missing.
+    pub async fn check_writable(&self) -> Result<()> {
+        let root = Arc::clone(&self.root);
+        blocking(move || directory::check_writable(root.path())).await
     }
 
     /// Does something that blocks, off the executor's threads.

@@ -3,15 +3,18 @@
 //! | address | asks the store | 200 means |
 //! |---|---|---|
 //! | `GET /livez` | no | the program answers; otherwise start it again |
-//! | `GET /readyz` | no: the last background check counts | send requests here |
+//! | `GET /readyz` | reads the root, once a second at most | send requests here; with 503, a line for each check that fails |
 //! | `GET /debug/health` | no: Distribution's, so many failures in a row count | `{}`; the checks that fail with 503 |
 //! | `POST /debug/health/write` | puts, gets and deletes a file of 36 bytes | the store can be written |
 //! | `POST /debug/health/down`, `/up` | no | Distribution's switch: fails, or no longer fails, by hand |
 //!
-//! The background check reads the root: one request to the store, which costs next to nothing and is refused where
-//! credentials or the network are. It writes nothing, so that a registry that is only read needs no right to write.
+//! The driver is checked by reading the root: one request to the store, which costs next to nothing and is refused where
+//! credentials or the network are, where a component's instances crash, and where the only one was lost. It writes nothing,
+//! so that a registry that is only read needs no right to write. Readiness looks at the driver whether the background check
+//! is on or not, and at what else [was added](Health::add_check): whether the store takes writes, whether capacity is left.
 
 mod probe;
+mod readiness;
 mod routes;
 
 use std::fmt;
@@ -19,19 +22,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::future::FutureExt;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use crate::contract::{StorageDriver, StoragePath};
+use readiness::{Check, Checks, PATIENCE};
+
+pub use readiness::Missing;
 
 /// How the store is checked in the background: Distribution's `health: storagedriver`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthSettings {
-    /// Whether it is checked at all. Without, the registry counts as healthy.
+    /// Whether it is checked in the background. Without, the registry counts as healthy; whether it is ready is found out
+    /// all the same.
     pub enabled: bool,
     /// The time between two checks; 10 s by default.
     pub interval: Duration,
-    /// How long a check may take before it has failed; 10 s by default. Distribution waits for ever.
+    /// How long a check may take before it has failed, in the background and for readiness; 10 s by default. Distribution
+    /// waits for ever.
     pub timeout: Duration,
     /// After how many failures in a row `/debug/health` says so; 3 by default. 0 is as 1.
     pub threshold: u32,
@@ -64,9 +73,11 @@ impl Default for HealthSettings {
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// let health = Health::start(Arc::new(InMemory::new()), HealthSettings::default());
-/// assert!(health.failing().is_empty());
+/// assert!(health.failing().is_empty() && health.is_ready().await);
+/// health.add_check("moon", || async { Err("it is not full".to_owned()) });
+/// assert_eq!(health.missing().await[0].to_string(), "moon: it is not full");
 /// health.begin_shutdown();
-/// assert!(!health.is_ready());
+/// assert!(!health.is_ready().await);
 /// # }
 /// ```
 #[derive(Clone, Debug)]
@@ -92,6 +103,9 @@ struct CheckState {
     settings: HealthSettings,
     /// The key of the check in `/debug/health`.
     name: String,
+    /// Reads the root. The first of `checks`.
+    driver_check: Arc<Check>,
+    checks: Checks,
     last: Mutex<Last>,
     /// Whether the background check has failed often enough. Apart, because every request asks.
     failing: AtomicBool,
@@ -118,9 +132,17 @@ impl Health {
     ///
     /// Outside of a Tokio runtime.
     pub fn start(driver: Arc<dyn StorageDriver>, settings: HealthSettings) -> Self {
+        let driver_check = {
+            let driver = Arc::clone(&driver);
+            Check::new("driver", settings.timeout, move || read_root(Arc::clone(&driver)).boxed())
+        };
+        let checks = Checks::default();
+        checks.add(Arc::clone(&driver_check));
         let state = Arc::new(CheckState {
             name: format!("storagedriver_{}", driver.name()),
             driver,
+            driver_check,
+            checks,
             last: Mutex::default(),
             failing: AtomicBool::new(false),
             shutting_down: AtomicBool::new(false),
@@ -137,32 +159,46 @@ impl Health {
         self.0.state.failing()
     }
 
-    /// Returns whether requests should be sent here: the last check succeeded, and nobody has begun to shut down.
-    pub fn is_ready(&self) -> bool {
-        self.not_ready().is_none()
+    /// Adds something that must hold for requests to be sent here, under a name for operators.
+    ///
+    /// `ask` is called when somebody asks, and at most once a second. It may wait; it is not called again before it has
+    /// answered, and has failed when it takes longer than [`HealthSettings::timeout`].
+    pub fn add_check<F, R>(&self, name: &'static str, ask: F)
+    where
+        F: Fn() -> R + Send + Sync + 'static,
+        R: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        let limit = self.0.state.settings.timeout;
+        self.0.state.checks.add(Check::new(name, limit, move || ask().boxed()));
+    }
+
+    /// Returns whether requests should be sent here: nothing is [missing](Health::missing).
+    pub async fn is_ready(&self) -> bool {
+        self.missing().await.is_empty()
+    }
+
+    /// Returns why no requests should be sent here; nothing where they should. Answers within a second.
+    pub async fn missing(&self) -> Vec<Missing> {
+        self.missing_within(PATIENCE).await
+    }
+
+    /// Returns the same, and waits longer for checks that take their time: for a start.
+    pub async fn missing_within(&self, patience: Duration) -> Vec<Missing> {
+        let state = &self.0.state;
+        if state.shutting_down.load(Ordering::Relaxed) {
+            // Whatever else there is does not matter any more, and is not asked.
+            return vec![Missing { check: "shutdown", why: "the registry is shutting down".to_owned() }];
+        }
+        let mut missing = state.checks.missing(patience).await;
+        if state.down_by_hand.load(Ordering::Relaxed) {
+            missing.push(Missing { check: BY_HAND.0, why: BY_HAND.1.to_owned() });
+        }
+        missing
     }
 
     /// Says that requests should no longer be sent here. What is under way goes on.
     pub fn begin_shutdown(&self) {
         self.0.state.shutting_down.store(true, Ordering::Relaxed);
-    }
-
-    fn not_ready(&self) -> Option<String> {
-        let state = &self.0.state;
-        if state.shutting_down.load(Ordering::Relaxed) {
-            return Some("shutting down".to_owned());
-        }
-        if state.down_by_hand.load(Ordering::Relaxed) {
-            return Some(BY_HAND.1.to_owned());
-        }
-        if !state.settings.enabled {
-            return None;
-        }
-        match &state.last().outcome {
-            Some(Ok(())) => None,
-            Some(Err(error)) => Some(error.clone()),
-            None => Some("the store was not checked yet".to_owned()),
-        }
     }
 }
 
@@ -208,14 +244,20 @@ impl CheckState {
     }
 
     async fn check(&self) -> Result<(), String> {
-        let root = StoragePath::root();
-        match tokio::time::timeout(self.settings.timeout, self.driver.stat(&root)).await {
-            Ok(Ok(_)) => Ok(()),
-            // An empty store answers too.
-            Ok(Err(error)) if error.is_path_not_found() => Ok(()),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(format!("{}: no answer within {:?}", self.driver.name(), self.settings.timeout)),
+        let limit = self.settings.timeout;
+        match tokio::time::timeout(limit, self.driver_check.outcome(Duration::MAX)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(format!("{}: no answer within {limit:?}", self.driver.name())),
         }
+    }
+}
+
+/// Asks a driver for its root.
+async fn read_root(driver: Arc<dyn StorageDriver>) -> Result<(), String> {
+    match driver.stat(&StoragePath::root()).await {
+        // An empty store answers too.
+        Err(error) if !error.is_path_not_found() => Err(error.to_string()),
+        _ => Ok(()),
     }
 }
 

@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::Health;
 use super::probe::Probe;
+use crate::contract::{escape_json, printable};
 
 impl Health {
     /// Returns the routes of the table [above](super), to be served where operators are, not clients.
@@ -41,10 +42,12 @@ impl Health {
 }
 
 async fn readiness(State(health): State<Health>) -> Response {
-    match health.not_ready() {
-        None => "ok\n".into_response(),
-        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
+    let missing = health.missing().await;
+    if missing.is_empty() {
+        return "ok\n".into_response();
     }
+    let lines: String = missing.iter().map(|missing| format!("{}\n", printable(missing.to_string()))).collect();
+    (StatusCode::SERVICE_UNAVAILABLE, [(header::CACHE_CONTROL, "no-store")], lines).into_response()
 }
 
 async fn checks(State(health): State<Health>) -> Response {
@@ -77,7 +80,7 @@ async fn write(State(health): State<Health>) -> Response {
 /// Answers with JSON, under Distribution's content type.
 fn answer(status: StatusCode, body: &Value) -> Response {
     let content_type = (header::CONTENT_TYPE, "application/json; charset=utf-8");
-    (status, [content_type, (header::CACHE_CONTROL, "no-store")], body.to_string()).into_response()
+    (status, [content_type, (header::CACHE_CONTROL, "no-store")], escape_json(body.to_string())).into_response()
 }
 
 async fn refuse_while_failing(State(health): State<Health>, request: Request<Body>, next: Next) -> Response {

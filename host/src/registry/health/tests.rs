@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on is a failed test")]
 
+use std::sync::atomic::AtomicUsize;
+
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
@@ -32,11 +34,13 @@ enum Mood {
 struct Moody {
     inner: InMemory,
     mood: Mutex<Mood>,
+    /// How often it was asked for its root.
+    asked: AtomicUsize,
 }
 
 impl Moody {
     fn new(mood: Mood) -> Arc<Self> {
-        Arc::new(Moody { inner: InMemory::new(), mood: Mutex::new(mood) })
+        Arc::new(Moody { inner: InMemory::new(), mood: Mutex::new(mood), asked: AtomicUsize::new(0) })
     }
 
     fn set(&self, mood: Mood) {
@@ -45,6 +49,10 @@ impl Moody {
 
     fn mood(&self) -> Mood {
         *self.mood.lock().unwrap()
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
     }
 }
 
@@ -85,6 +93,7 @@ impl StorageDriver for Moody {
     }
 
     async fn stat(&self, path: &StoragePath) -> Result<FileInfo> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         match self.mood() {
             Mood::Fails => Err(broken()),
             Mood::Hangs => std::future::pending().await,
@@ -171,7 +180,7 @@ async fn so_many_failures_in_a_row_are_told_with_503_and_a_success_ends_them() {
 async fn an_empty_store_is_healthy() {
     let health = start(&Moody::new(Mood::Empty));
     pass(60).await;
-    assert!(health.failing().is_empty() && health.is_ready());
+    assert!(health.failing().is_empty() && health.is_ready().await);
 }
 
 #[tokio::test(start_paused = true)]
@@ -183,21 +192,102 @@ async fn a_store_that_does_not_answer_is_unhealthy() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn readiness_is_the_last_check_and_ends_with_the_shutdown() {
+async fn readiness_looks_at_the_driver_whenever_it_is_asked_and_ends_with_the_shutdown() {
     let driver = Moody::new(Mood::Well);
     let health = start(&driver);
-    assert_eq!(get(&health, "/readyz").await.0, 503, "nothing is known yet");
-    pass(1).await;
-    assert_eq!(get(&health, "/readyz").await, (200, "ok\n".to_owned()));
+    assert_eq!(get(&health, "/readyz").await, (200, "ok\n".to_owned()), "the first one who asks waits for it");
     driver.set(Mood::Fails);
-    pass(10).await;
-    assert_eq!(get(&health, "/readyz").await, (503, "moody: unavailable: connection refused\n".to_owned()));
+    pass(2).await;
+    assert_eq!(get(&health, "/readyz").await, (503, "driver: moody: unavailable: connection refused\n".to_owned()));
     driver.set(Mood::Well);
-    pass(10).await;
+    pass(2).await;
     assert_eq!(get(&health, "/readyz").await.0, 200);
     health.begin_shutdown();
-    assert_eq!(get(&health, "/readyz").await, (503, "shutting down\n".to_owned()));
+    assert_eq!(get(&health, "/readyz").await, (503, "shutdown: the registry is shutting down\n".to_owned()));
     assert_eq!(get(&health, "/debug/health").await.0, 200, "what is under way goes on");
+}
+
+/// Without a background check, which would ask too.
+fn unwatched(driver: &Arc<Moody>) -> Health {
+    Health::start(driver.clone(), HealthSettings { enabled: false, ..HealthSettings::default() })
+}
+
+#[tokio::test(start_paused = true)]
+async fn readiness_looks_at_the_driver_even_where_nobody_checks_it_in_the_background() {
+    let driver = Moody::new(Mood::Fails);
+    let health = unwatched(&driver);
+    assert_eq!(get(&health, "/readyz").await.0, 503);
+    assert_eq!(get(&health, "/debug/health").await.0, 200);
+    driver.set(Mood::Well);
+    pass(1).await;
+    assert_eq!(get(&health, "/readyz").await.0, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_probes_ask_the_driver_once_a_second() {
+    let driver = Moody::new(Mood::Well);
+    let health = unwatched(&driver);
+    for second in 1..=3 {
+        let asking = (0..1000).map(|_| health.missing());
+        assert!(futures::future::join_all(asking).await.into_iter().all(|missing| missing.is_empty()));
+        assert_eq!(driver.asked(), second);
+        pass(1).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_is_asked_once_and_every_probe_has_its_answer_within_a_second() {
+    let driver = Moody::new(Mood::Well);
+    let health = unwatched(&driver);
+    assert!(health.is_ready().await);
+    driver.set(Mood::Hangs);
+    pass(1).await;
+    let hangs_since = tokio::time::Instant::now();
+    let mut not_ready_after = None;
+    for _ in 0..300 {
+        let asked = tokio::time::Instant::now();
+        let missing = health.missing().await;
+        assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+        match missing.first() {
+            None => assert!(not_ready_after.is_none(), "it hangs still"),
+            Some(missing) => {
+                assert!(missing.why.starts_with("no answer for "), "{missing}");
+                not_ready_after.get_or_insert(hangs_since.elapsed());
+            }
+        }
+    }
+    // What was known counts as long as a check may take.
+    let after = not_ready_after.unwrap();
+    assert!(after >= Duration::from_secs(10) && after < Duration::from_secs(12), "{after:?}");
+    assert_eq!(driver.asked(), 2, "the one that answered and the one that hangs");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_is_not_asked_again_by_the_background_check_either() {
+    let driver = Moody::new(Mood::Hangs);
+    let health = start(&driver);
+    pass(300).await;
+    assert_eq!((health.failing().len(), driver.asked()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_anybody_adds_is_looked_at_and_every_failure_has_its_line() {
+    let health = unwatched(&Moody::new(Mood::Fails));
+    health.add_check("writable", || async { Err("the disk is full".to_owned()) });
+    health.add_check("capacity", || async { Ok(()) });
+    health.add_check("broken", || async { panic!("of the check, not of whoever asks") });
+    let (status, body) = get(&health, "/readyz").await;
+    let lines: Vec<&str> = body.lines().collect();
+    assert_eq!((status, lines.len()), (503, 3), "{body}");
+    assert_eq!(lines[..2], ["driver: moody: unavailable: connection refused", "writable: the disk is full"]);
+    assert!(lines[2].starts_with("broken: the check failed: "), "{body}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_check_tells_is_a_line() {
+    let health = unwatched(&Moody::new(Mood::Well));
+    health.add_check("odd", || async { Err("a\nok\u{1b}[2J\u{202e}".to_owned()) });
+    assert_eq!(get(&health, "/readyz").await, (503, "odd: a ok [2J \n".to_owned()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -209,11 +299,10 @@ async fn the_program_lives_whatever_the_store_does() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_check_the_registry_is_ready_at_once() {
-    let settings = HealthSettings { enabled: false, ..HealthSettings::default() };
-    let health = Health::start(Moody::new(Mood::Fails), settings);
+async fn without_a_check_in_the_background_the_registry_is_healthy() {
+    let health = unwatched(&Moody::new(Mood::Fails));
     pass(60).await;
-    assert!(health.failing().is_empty() && health.is_ready());
+    assert!(health.failing().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -244,7 +333,7 @@ async fn a_hand_can_take_the_registry_out_and_put_it_back() {
     assert_eq!(get(&health, "/debug/health").await, expected);
     assert_eq!(get(&health, "/readyz").await.0, 503);
     assert_eq!(ask(health.router(), "POST", "/debug/health/up").await.0, 200);
-    assert!(health.failing().is_empty() && health.is_ready());
+    assert!(health.failing().is_empty() && health.is_ready().await);
 }
 
 #[tokio::test]
@@ -301,8 +390,8 @@ async fn the_check_ends_with_the_last_clone() {
     let clone = health.clone();
     drop(health);
     pass(1).await;
-    assert!(clone.is_ready(), "a clone keeps it");
+    assert!(clone.is_ready().await, "a clone keeps it");
     drop(clone);
     pass(1).await;
-    assert_eq!(Arc::strong_count(&driver), 1);
+    assert_eq!(Arc::strong_count(&driver), 1, "nobody holds it any more");
 }

@@ -11,6 +11,10 @@
 //! | `registry_storage_action_seconds` | action, driver | operations of the driver, by Distribution's names |
 //! | `wharf_storage_action_seconds` | action, driver | operations that Distribution does not time |
 //! | `wharf_storage_errors_total` | action, driver, kind | operations that failed; `path-not-found` is daily life |
+//! | `wharf_storage_limits_reached_total` | driver, limit | operations that failed since a limit was reached, by its name in the configuration |
+//! | `wharf_component_instances`, `wharf_component_operations_in_flight` | driver | of components: instances, and what goes on in them |
+//! | `wharf_component_crashes_total`, `wharf_component_restarts_total` | driver | instances that crashed, and those that took their places |
+//! | `wharf_component_drivers` | driver, state | opened drivers that are serving, recovering, quarantined or lost |
 //! | `wharf_storage_read_bytes_total`, `wharf_storage_written_bytes_total` | driver | content that went through |
 //! | `wharf_storage_open_readers`, `wharf_storage_open_writers` | driver | files being read, uploads being written |
 //! | `process_*` | | memory, processor time, open files and start of the process, as every Go program has them (Linux) |
@@ -18,6 +22,8 @@
 //!
 //! A handle for each set of labels is kept, so that a request costs no lookup and no text.
 
+#[cfg(feature = "wasm")]
+mod components;
 mod http;
 mod process;
 mod storage;
@@ -99,6 +105,13 @@ impl Metrics {
     pub fn gauge(&self, name: &'static str, help: &'static str, read: impl Fn() -> f64 + Send + Sync + 'static) {
         let mut registry = self.0.registry.write().unwrap_or_else(PoisonError::into_inner);
         registry.register_collector(Box::new(Asked { name, help, read: Box::new(read) }));
+    }
+
+    /// Tells how the components are that a runtime has open, whenever the metrics are read.
+    #[cfg(feature = "wasm")]
+    pub fn components(&self, runtime: &crate::runtime::Runtime) {
+        let mut registry = self.0.registry.write().unwrap_or_else(PoisonError::into_inner);
+        registry.register_collector(Box::new(components::Components(runtime.clone())));
     }
 
     /// Returns every metric in Prometheus's text format.

@@ -46,6 +46,12 @@ struct ErrorLabels {
     kind: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct LimitLabels {
+    driver: Cow<'static, str>,
+    limit: &'static str,
+}
+
 /// The families of all drivers.
 pub(super) struct Families {
     /// What Distribution times, and under its names.
@@ -53,6 +59,7 @@ pub(super) struct Families {
     /// What it does not. Apart, so that a sum over Distribution's actions stays what it was.
     more_actions: Family<ActionLabels, Histogram>,
     errors: Family<ErrorLabels, Counter>,
+    limits: Family<LimitLabels, Counter>,
     read: Family<DriverLabels, Counter>,
     written: Family<DriverLabels, Counter>,
     readers: Family<DriverLabels, Gauge>,
@@ -65,6 +72,7 @@ impl Families {
             actions: Family::new_with_constructor(seconds),
             more_actions: Family::new_with_constructor(seconds),
             errors: Family::default(),
+            limits: Family::default(),
             read: Family::default(),
             written: Family::default(),
             readers: Family::default(),
@@ -77,6 +85,8 @@ impl Families {
         prefix.register("action_seconds", help, families.more_actions.clone());
         // The encoder adds `_total` to counters.
         prefix.register("errors", "Storage actions that failed, by kind of error", families.errors.clone());
+        let help = "Storage actions that failed since a limit of the configuration was reached, by its name";
+        prefix.register("limits_reached", help, families.limits.clone());
         prefix.register("read_bytes", "Bytes of files read from the store", families.read.clone());
         prefix.register("written_bytes", "Bytes of files given to the store", families.written.clone());
         prefix.register("open_readers", "Files being read", families.readers.clone());
@@ -131,6 +141,7 @@ impl Drop for Open {
 struct Failures {
     driver: Cow<'static, str>,
     family: Family<ErrorLabels, Counter>,
+    limits: Family<LimitLabels, Counter>,
 }
 
 impl Failures {
@@ -138,6 +149,9 @@ impl Failures {
         if let Err(error) = &result {
             let labels = ErrorLabels { driver: self.driver.clone(), action, kind: error.kind().name() };
             self.family.get_or_create(&labels).inc();
+            if let Some(limit) = error.limit() {
+                self.limits.get_or_create(&LimitLabels { driver: self.driver.clone(), limit }).inc();
+            }
         }
         result
     }
@@ -199,7 +213,11 @@ impl Measured {
             walk: more("Walk"),
             delete_files: more("DeleteFiles"),
             uploads: more("Uploads"),
-            failures: Failures { driver: driver.clone(), family: families.errors.clone() },
+            failures: Failures {
+                driver: driver.clone(),
+                family: families.errors.clone(),
+                limits: families.limits.clone(),
+            },
             inner,
         }
     }
