@@ -154,7 +154,7 @@ impl fmt::Display for Operation {
 /// Match on [`kind`](Error::kind), never on the text. One pointer wide, so that results stay small. A driver sets the
 /// kind and the message; `base` adds the driver's name, the operation and the path.
 ///
-/// It prints as Docker Distribution's errors do, in one [printable] line whatever its message was made from, and without
+/// It prints as Docker Distribution's errors do, in one [printable](super::printable()) line whatever its message was made from, and without
 /// its source, which [`source`](std::error::Error::source) returns. As JSON it has Distribution's keys `driver` and `detail`, and `kind`,
 /// `operation`, `path` and, where there are any, `limit` and `attempts` beside them.
 ///

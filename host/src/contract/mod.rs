@@ -5,7 +5,7 @@
 //! - [`Error`]: what failed, on what, why, and what to do next.
 //! - [`Capabilities`]: what a driver promises beyond the contract.
 //! - [`Identity`]: as whom a driver works at its store.
-//! - [`printable`]: text that somebody else chose, as it may be shown.
+//! - [`printable()`]: text that somebody else chose, as it may be shown.
 //! - [`walk_by_listing`]: the `walk` of drivers that have none of their own.
 //!
 //! `wit/` says the same for drivers that are components.

@@ -54,7 +54,7 @@ pub fn printable<'a>(text: impl Into<Cow<'a, str>>) -> Cow<'a, str> {
     text.chars().map(|character| if is_printable(character) { character } else { ' ' }).collect::<String>().into()
 }
 
-/// Returns lines of which each is [`printable`]: for a text whose line breaks are the caller's own.
+/// Returns lines of which each is [`printable()`]: for a text whose line breaks are the caller's own.
 pub fn printable_lines(text: &str) -> String {
     let lines: Vec<Cow<'_, str>> = text.split('\n').map(printable).collect();
     lines.join("\n")
