@@ -3,6 +3,9 @@
 //! Used wherever the host reads a file for a caller: by the filesystem driver, and by the runtime for streams that a
 //! component passed through. One step is read ahead while the caller works on the last, so a stream holds two steps.
 //! Their memory is used again once the caller has let go of it, so that a long stream costs no page faults.
+//!
+//! With many streams open, most callers are slow, and what all of them hold adds up: steps become smaller then, and none is
+//! read ahead. Reading ahead keeps the permit that it is begun under (see [`permit`](super::permit)) until it is done.
 
 use std::fs::File;
 use std::future::Future;
@@ -17,8 +20,9 @@ use futures::Stream;
 use futures::stream::{self, StreamExt};
 use rustix::buffer::spare_capacity;
 use rustix::io::{Errno, pread};
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::JoinHandle;
 
+use super::permit::spawn_blocking;
 use crate::contract::{ByteStream, Error, ErrorKind, Result};
 
 /// The bytes of one step: little enough to stay in the processor's cache until the caller gets to it, and for many slow
@@ -35,6 +39,13 @@ pub(super) const SMALL: u64 = 64 * 1024;
 /// With more streams than this open in the process none takes large steps: they wait for one another, and would hold
 /// several MiB each for nothing.
 const MANY: usize = 4;
+
+/// What the steps of all open streams together should hold, in bytes: with more streams than that is in steps, a step is as
+/// much smaller, and nothing is read ahead.
+const TOGETHER: usize = 64 * 1024 * 1024;
+
+/// The least that a step has, in bytes, however many streams are open.
+const LEAST: usize = 32 * 1024;
 
 /// How many streams are open.
 static OPEN: AtomicUsize = AtomicUsize::new(0);
@@ -86,8 +97,7 @@ struct FileStream {
 impl FileStream {
     /// Begins to read the step that begins at `done` bytes; none if that is the end.
     fn begin_step(&self, done: u64) -> Option<(usize, JoinHandle<io::Result<Vec<u8>>>)> {
-        let is_alone = OPEN.load(Ordering::Relaxed) <= MANY;
-        let size = if self.waited && is_alone { LARGE_STEP } else { STEP };
+        let size = step_size(OPEN.load(Ordering::Relaxed), self.waited);
         let count = usize::try_from(self.length - done).unwrap_or(size).min(size);
         if count == 0 {
             return None;
@@ -103,6 +113,20 @@ impl FileStream {
         self.length = self.delivered;
         Poll::Ready(Some(Err(error)))
     }
+}
+
+/// Returns how many bytes the next step of one of so many streams has.
+fn step_size(open: usize, waited: bool) -> usize {
+    if waited && open <= MANY {
+        return LARGE_STEP;
+    }
+    // Whole pages.
+    (TOGETHER / open.max(1)).clamp(LEAST, STEP) & !0xfff
+}
+
+/// Returns whether steps are read ahead, and their memory kept, while so many streams are open.
+fn are_few(open: usize) -> bool {
+    open <= TOGETHER / STEP
 }
 
 impl Drop for FileStream {
@@ -135,7 +159,9 @@ impl Stream for FileStream {
             return this.fail(error);
         }
         this.delivered += bytes.len() as u64;
-        this.step = this.begin_step(this.delivered);
+        if are_few(OPEN.load(Ordering::Relaxed)) {
+            this.step = this.begin_step(this.delivered);
+        }
         this.waited = false;
         let step = Step { bytes, spare: Arc::clone(&this.spare) };
         Poll::Ready(Some(Ok(Bytes::from_owner(step))))
@@ -187,7 +213,7 @@ impl Spare {
     }
 
     fn give_back(&self, mut bytes: Vec<u8>) {
-        if bytes.capacity() >= STEP {
+        if bytes.capacity() >= STEP && are_few(OPEN.load(Ordering::Relaxed)) {
             bytes.clear();
             *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(bytes);
         }
@@ -268,6 +294,17 @@ mod tests {
         assert_eq!(read(&file, u64::MAX, 1).await.unwrap_err().kind(), &ErrorKind::Unavailable);
     }
 
+    #[test]
+    fn the_steps_of_many_streams_hold_bounded_memory_together() {
+        assert_eq!((step_size(1, true), step_size(1, false), step_size(64, true)), (LARGE_STEP, STEP, STEP));
+        for open in [1, 2, 100, 256, 257, 1000, 2048] {
+            // The caller's, and one that is read ahead.
+            let steps = if are_few(open) { 2 } else { 1 };
+            assert!(open * steps * step_size(open, false) <= 2 * TOGETHER, "{open} streams");
+        }
+        assert_eq!(step_size(100_000, false), LEAST);
+    }
+
     #[tokio::test]
     async fn chunks_that_are_kept_keep_their_bytes() {
         let (file, bytes) = file(8 * STEP);
@@ -292,6 +329,7 @@ mod tests {
     async fn a_stream_ahead_of_a_slow_caller_holds_two_steps() {
         let (file, bytes) = file(16 * STEP);
         let spare = Arc::<Spare>::default();
+        OPEN.fetch_add(1, Ordering::Relaxed);
         let mut stream = FileStream {
             file,
             offset: 0,

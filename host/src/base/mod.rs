@@ -21,6 +21,7 @@
 pub(crate) mod address;
 #[cfg(feature = "wasm")]
 pub(crate) mod cached;
+pub mod capacity;
 mod checks;
 #[cfg(any(feature = "filesystem", feature = "wasm"))]
 pub(crate) mod directory;
@@ -35,6 +36,7 @@ mod measure;
 mod nearest;
 mod ordered;
 mod parameters;
+pub(crate) mod permit;
 mod reader;
 pub mod retry;
 mod secret;

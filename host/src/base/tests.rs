@@ -283,56 +283,8 @@ async fn a_move_names_its_source_unless_the_driver_knows_better() {
     }
 }
 
-/// Whether the one permit is free: a stat gets through.
-async fn is_free(limited: &ConcurrencyLimit) -> bool {
-    timeout(Duration::from_millis(30), limited.stat(&StoragePath::root())).await.is_ok()
-}
-
 fn one_at_a_time() -> ConcurrencyLimit {
     ConcurrencyLimit::new(Arc::new(InMemory::new()), NonZeroUsize::MIN)
-}
-
-#[tokio::test]
-async fn a_permit_lives_as_long_as_the_stream_that_it_paid_for() {
-    let limited = one_at_a_time();
-    limited.put_content(&path("/d/e/a"), Bytes::from("content")).await.unwrap();
-    let root = StoragePath::root();
-
-    let mut reader = limited.reader(&path("/d/e/a"), ByteRange::ALL).await.unwrap();
-    assert!(!is_free(&limited).await, "a reader holds no permit");
-    while reader.next().await.is_some() {}
-    assert!(is_free(&limited).await, "a reader that ended keeps its permit");
-    let reader = limited.reader(&path("/d/e/a"), ByteRange::ALL).await.unwrap();
-    drop(reader);
-    assert!(is_free(&limited).await, "a dropped reader keeps its permit");
-
-    let listing = limited.list(&root, None).await.unwrap();
-    assert!(!is_free(&limited).await, "a listing holds no permit");
-    drop(listing);
-    assert!(is_free(&limited).await, "a dropped listing keeps its permit");
-    let walk = limited.walk(&root, None).await.unwrap();
-    assert!(!is_free(&limited).await, "a walk holds no permit");
-    assert_eq!(walk.try_collect::<Vec<_>>().await.unwrap().len(), 3);
-    assert!(is_free(&limited).await, "a walk that ended keeps its permit");
-    assert!(limited.reader(&path("/missing"), ByteRange::ALL).await.is_err());
-    assert!(is_free(&limited).await, "a failed operation keeps its permit");
-}
-
-#[tokio::test]
-async fn a_permit_lives_as_long_as_the_writer_that_it_paid_for() {
-    let limited = one_at_a_time();
-    for end in ["commit", "close", "cancel", "drop"] {
-        let mut writer = limited.writer(&path("/a"), WriteMode::New).await.unwrap();
-        writer.write(Bytes::from("x")).await.unwrap();
-        assert!(!is_free(&limited).await, "a writer holds no permit");
-        match end {
-            "commit" => assert_eq!(writer.commit().await.unwrap(), 1),
-            "close" => assert_eq!(writer.close().await.unwrap(), 1),
-            "cancel" => writer.cancel().await.unwrap(),
-            _ => drop(writer),
-        }
-        assert!(is_free(&limited).await, "after {end} a writer keeps its permit");
-    }
 }
 
 #[tokio::test]

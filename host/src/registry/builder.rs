@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::auth::AccessController;
-use super::{Registry, TrustedProxies};
+use super::{MinRate, Registry, TrustedProxies};
 use crate::contract::StorageDriver;
 
 /// A registry's settings. [`Registry::builder`] begins one, [`build`](RegistryBuilder::build) ends it.
@@ -28,6 +28,10 @@ pub struct RegistryBuilder {
     pub(super) upload_buffer: u64,
     pub(super) at_once: u64,
     pub(super) idle: Duration,
+    pub(super) min_rate: Option<MinRate>,
+    pub(super) downloads: usize,
+    pub(super) uploads: usize,
+    pub(super) client_share: u8,
     pub(super) verify_index: bool,
     pub(super) catalog_limit: usize,
     pub(super) tags_limit: usize,
@@ -56,9 +60,13 @@ impl RegistryBuilder {
             trusted_proxies: TrustedProxies::Everybody,
             secret: None,
             buffers: 256 * 1024 * 1024,
-            upload_buffer: 512 * 1024,
+            upload_buffer: 256 * 1024,
             at_once: 64 * 1024,
             idle: Duration::from_secs(60),
+            min_rate: Some(MinRate::default()),
+            downloads: 4096,
+            uploads: usize::MAX,
+            client_share: 50,
             verify_index: true,
             catalog_limit: 1000,
             tags_limit: 1000,
@@ -117,14 +125,15 @@ impl RegistryBuilder {
         self
     }
 
-    /// Bounds what all uploads together hold in memory, in bytes; 256 MiB by default. An upload waits for its turn, and
-    /// is not read meanwhile.
+    /// Bounds what all uploads together hold in memory, in bytes; 256 MiB by default. An upload for which there is no room,
+    /// or whose client has its share, waits for its turn, and is not read meanwhile; after
+    /// [`idle`](RegistryBuilder::idle) it is refused. An eighth is set aside for manifests and blobs of at most 64 KiB.
     pub fn buffers(mut self, bytes: u64) -> Self {
         self.buffers = bytes;
         self
     }
 
-    /// Says how many bytes the driver and the registry hold for one upload; 512 KiB by default. A driver that gathers large
+    /// Says how many bytes the driver and the registry hold for one upload; 256 KiB by default. A driver that gathers large
     /// parts, as `s3` does, holds its chunk size and more.
     pub fn upload_buffer(mut self, bytes: u64) -> Self {
         self.upload_buffer = bytes;
@@ -143,6 +152,36 @@ impl RegistryBuilder {
     /// can be continued.
     pub fn idle(mut self, idle: Duration) -> Self {
         self.idle = idle;
+        self
+    }
+
+    /// Ends an upload's request when its client is slower than this; 1 KiB a second, with a grace of 60 s, by default. None:
+    /// it may be as slow as it likes. What came before is kept, and can be continued. For downloads the server does the same.
+    pub fn min_rate(mut self, rate: Option<MinRate>) -> Self {
+        self.min_rate = rate;
+        self
+    }
+
+    /// Bounds how many answers of more than 64 KiB are under way at a time; 4,096 by default. Each blob counts as one, and
+    /// what is held in memory, such as a manifest, as one for each 256 KiB begun. For one that is too many the answer is 429 or
+    /// 503, with `Retry-After`.
+    pub fn downloads(mut self, count: usize) -> Self {
+        self.downloads = count;
+        self
+    }
+
+    /// Bounds how many uploads send at a time, beside what [`buffers`](RegistryBuilder::buffers) allows: give it where the
+    /// driver has a bound of its own.
+    pub fn uploads(mut self, count: usize) -> Self {
+        self.uploads = count;
+        self
+    }
+
+    /// Says how much of the downloads, and of the uploads, one client address may have, in percent; 50 by default. More
+    /// exactly, an address that has some gets no more than this share of what it then leaves free: alone it gets half of all,
+    /// beside another one as greedy a third. With 100 an address may have all: where clients come through a proxy.
+    pub fn client_share(mut self, percent: u8) -> Self {
+        self.client_share = percent;
         self
     }
 

@@ -27,9 +27,12 @@
 //! # Limits
 //!
 //! Manifests have at most 4 MiB. Names have at most 255 characters. Uploads together hold at most
-//! [`buffers`](RegistryBuilder::buffers) bytes. Redirects, deletion and who may do what are switched by the builder.
+//! [`buffers`](RegistryBuilder::buffers) bytes, and [`downloads`](RegistryBuilder::downloads) are so many at a time; of both
+//! one client has at most its [share](RegistryBuilder::client_share), and an upload is not slower than
+//! [`min_rate`](RegistryBuilder::min_rate). Redirects, deletion and who may do what are switched by the builder.
 //! Garbage collection is not here: bytes that no repository links stay.
 
+mod admission;
 mod api;
 pub mod auth;
 mod builder;
@@ -42,6 +45,7 @@ mod manifest;
 mod members;
 pub mod metrics;
 mod name;
+mod pace;
 mod range;
 mod store;
 
@@ -55,6 +59,7 @@ use http::Request;
 
 use crate::contract::{Result, StorageDriver};
 
+use admission::Admission;
 use api::address::Addresses;
 use api::incoming::Buffers;
 use store::{Store, Uploads};
@@ -65,6 +70,7 @@ pub use api::{ClientAddress, refuse_malformed};
 pub use builder::RegistryBuilder;
 pub use digest::{Algorithm, Digest, InvalidDigest};
 pub use name::{InvalidName, MAX_NAME, MAX_TAG, Reference, RepositoryName, Tag};
+pub use pace::{MinRate, Pace};
 pub use store::Purged;
 
 /// A container registry. Cheap to clone; every clone is the same registry.
@@ -78,6 +84,7 @@ struct Inner {
     uploads: Uploads,
     addresses: Addresses,
     buffers: Buffers,
+    downloads: Admission,
     redirects: bool,
 }
 
@@ -116,7 +123,8 @@ impl Registry {
                 settings.trusted_proxies.clone(),
                 secret,
             ),
-            buffers: Buffers::new(settings.buffers, settings.upload_buffer),
+            buffers: Buffers::new(settings.buffers, settings.upload_buffer, settings.uploads, settings.client_share),
+            downloads: Admission::new("downloads", settings.downloads, settings.client_share),
             redirects: settings.redirect && settings.driver.capabilities().redirect,
             store,
             settings,
@@ -179,6 +187,10 @@ impl Registry {
 
     fn buffers(&self) -> &Buffers {
         &self.0.buffers
+    }
+
+    fn downloads(&self) -> &Admission {
+        &self.0.downloads
     }
 
     fn redirects(&self) -> bool {

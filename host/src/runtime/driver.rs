@@ -6,7 +6,6 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::FutureExt;
 use futures::stream::{Stream, StreamExt};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::bindings::exports::wharf::storage::driver as wit;
 use super::component::{Access, Component};
@@ -19,6 +18,7 @@ use super::pool::Pool;
 use super::reading::{take_body, take_listing};
 use super::worker::Spec;
 use super::writer::GuestWriter;
+use crate::base::capacity::Taken;
 use crate::base::seldom::Seldom;
 use crate::base::{OrderedChanges, address};
 use crate::contract::{
@@ -211,8 +211,8 @@ macro_rules! call_listing {
     }};
 }
 
-/// Keeps a permit for as long as a stream.
-fn counted<S: Stream>(stream: S, open: OwnedSemaphorePermit) -> impl Stream<Item = S::Item> {
+/// Counts a stream as open for as long as it lives.
+fn counted<S: Stream>(stream: S, open: Taken) -> impl Stream<Item = S::Item> {
     stream.inspect(move |_| {
         let _ = &open;
     })

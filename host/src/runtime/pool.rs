@@ -9,15 +9,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::Accessor;
 
 use super::component::Instances;
 use super::death::{Cause, Effect};
-use super::limits::{DEATH_WINDOW, permits};
+use super::limits::DEATH_WINDOW;
 use super::state::State;
 use super::status::{DriverState, DriverStatus, Opened, seconds};
 use super::worker::{Busy, Failure, Guest, Spec, Worker};
+use crate::base::capacity::{Bound, Taken};
 use crate::contract::{Capabilities, Error, ErrorKind, Operation, Result};
 
 /// The wait before a dead instance is replaced: none for the first death within a minute, then this, doubled with
@@ -40,8 +40,8 @@ pub(super) struct Pool {
     most: usize,
     /// Whether one is being added, or could not be added a moment ago.
     growing: AtomicBool,
-    readers: Arc<Semaphore>,
-    writers: Arc<Semaphore>,
+    readers: Arc<Bound>,
+    writers: Arc<Bound>,
 }
 
 /// The deaths of the last minute.
@@ -72,8 +72,8 @@ impl Pool {
             replacing: tokio::sync::Mutex::default(),
             most,
             growing: AtomicBool::new(false),
-            readers: permits(spec.limits.readers.get()),
-            writers: permits(spec.limits.writers.get()),
+            readers: bound(&spec.name, "readers", spec.limits.readers),
+            writers: bound(&spec.name, "writers", spec.limits.writers),
             spec,
         });
         let opened: Weak<Pool> = Arc::downgrade(&pool);
@@ -82,13 +82,13 @@ impl Pool {
     }
 
     /// Counts one more stream or listing as open.
-    pub(super) fn open_reader(&self) -> Result<OwnedSemaphorePermit> {
-        take(&self.readers, "readers", self.spec.limits.readers)
+    pub(super) fn open_reader(&self) -> Result<Taken> {
+        take(&self.readers, "readers")
     }
 
     /// Counts one more upload as open.
-    pub(super) fn open_writer(&self) -> Result<OwnedSemaphorePermit> {
-        take(&self.writers, "writers", self.spec.limits.writers)
+    pub(super) fn open_writer(&self) -> Result<Taken> {
+        take(&self.writers, "writers")
     }
 
     pub(super) fn spec(&self) -> &Spec {
@@ -327,8 +327,14 @@ impl Opened for Pool {
     }
 }
 
-fn take(permits: &Arc<Semaphore>, limit: &'static str, count: NonZeroU32) -> Result<OwnedSemaphorePermit> {
-    Arc::clone(permits).try_acquire_owned().map_err(|_| {
+/// Bounds what may be open of the driver at a time.
+fn bound(driver: &str, limit: &'static str, count: NonZeroU32) -> Arc<Bound> {
+    Bound::new(driver, limit, usize::try_from(count.get()).unwrap_or(usize::MAX))
+}
+
+fn take(bound: &Arc<Bound>, limit: &'static str) -> Result<Taken> {
+    bound.take().ok_or_else(|| {
+        let count = bound.most();
         let message = format!("{count} {limit} of the driver are open already (`limits: {{ {limit}: {count} }}`)");
         Error::new(ErrorKind::LimitExceeded { limit }, message)
     })

@@ -10,7 +10,6 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::SinkExt;
 use futures::channel::{mpsc, oneshot};
-use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::component::{Accessor, ResourceAny, StreamReader};
 
 use super::bindings::exports::wharf::storage::driver as wit;
@@ -19,6 +18,7 @@ use super::state::State;
 use super::streams::ChunkProducer;
 use super::worker::{Busy, Failure, Guest, Job};
 use super::{Limits, convert};
+use crate::base::capacity::Taken;
 use crate::contract::{Error, ErrorKind, FileWriter, Operation, Result};
 
 type Written = std::result::Result<u64, wit::Error>;
@@ -27,7 +27,7 @@ type Written = std::result::Result<u64, wit::Error>;
 pub(super) struct GuestWriter {
     worker: Busy,
     /// Counts it as open.
-    _open: Arc<OwnedSemaphorePermit>,
+    _open: Arc<Taken>,
     /// The guest's handle; none once one of its ends was called.
     handle: Option<ResourceAny>,
     /// Where chunks go while a `write` is under way.
@@ -49,13 +49,7 @@ enum End {
 }
 
 impl GuestWriter {
-    pub(super) fn new(
-        worker: Busy,
-        open: Arc<OwnedSemaphorePermit>,
-        handle: ResourceAny,
-        size: u64,
-        limits: &Limits,
-    ) -> Self {
+    pub(super) fn new(worker: Busy, open: Arc<Taken>, handle: ResourceAny, size: u64, limits: &Limits) -> Self {
         GuestWriter {
             worker,
             _open: open,

@@ -13,6 +13,7 @@ use axum::routing::get;
 use clap::Args;
 use http::header::CACHE_CONTROL;
 use http::{HeaderName, HeaderValue};
+use wharf::base::capacity;
 use wharf::contract::StorageDriver;
 use wharf::registry::auth::{AccessController, Htpasswd, TokenAuth, TokenSettings};
 use wharf::registry::health::{Health, HealthSettings, Missing};
@@ -20,7 +21,7 @@ use wharf::registry::metrics::Metrics;
 use wharf::registry::{ClientAddress, PathPrefix, Registry, Tls as Encrypted, TrustedProxies};
 
 use crate::config::{
-    Auth, ClientAuth, Http, Listen, MinimumTls, Notice, ServeConfig, TcpAddress, Tls, UploadPurging, Weight,
+    self, Auth, ClientAuth, Http, Listen, MinimumTls, Notice, ServeConfig, TcpAddress, Tls, UploadPurging, Weight,
 };
 use crate::open::Store;
 use crate::serve::limits::Limits;
@@ -29,7 +30,7 @@ use crate::serve::server::{Peer, Server};
 use crate::serve::shutdown::Shutdown;
 use crate::serve::signals::{Ask, Signals};
 use crate::serve::tls::{self, ClientCertificate, MinimumVersion, TlsSettings};
-use crate::serve::{access_log, debug};
+use crate::serve::{access_log, debug, descriptors};
 
 /// Serve a registry: the OCI distribution API, on 127.0.0.1:5000 and from ./wharf-data unless a configuration says
 /// otherwise.
@@ -44,8 +45,9 @@ pub(crate) struct Serve {
     pub(crate) check: bool,
 }
 
-/// What one upload holds while it goes on, in bytes: pieces on their way to the file, and those that came meanwhile.
-const UPLOAD_BUFFER: u64 = 512 * 1024;
+/// What one upload holds while it goes on, in bytes: pieces on their way to the file, and those that came meanwhile. A few hold
+/// more, many less.
+const UPLOAD_BUFFER: u64 = 256 * 1024;
 
 /// What is stored by one operation, in bytes: it is held in memory as a whole.
 const AT_ONCE: u64 = 64 * 1024;
@@ -55,6 +57,9 @@ const BESIDE_CHUNK: u64 = 4 * 1024 * 1024;
 
 /// The `chunksize` of `s3` if nothing says otherwise.
 const S3_CHUNK: u64 = 10 * 1024 * 1024;
+
+/// For how long permits, streams, downloads or uploads may be used up, and none come free, before requests should go elsewhere.
+const EXHAUSTED: Duration = Duration::from_secs(10);
 
 /// How often certificates are looked at.
 const CERTIFICATES: Duration = Duration::from_secs(60);
@@ -75,10 +80,11 @@ pub(crate) async fn run(config: ServeConfig, notices: &[Notice], store: &Arc<Sto
             Weight::Needless => tracing::info!(%key, "{sentence}"),
         }
     }
+    let files = descriptors::raise();
     let opened = store.open(&config.storage.driver).await?;
     let metrics = Metrics::new();
     let driver = metrics.driver(opened);
-    let registry = build(&config, driver.clone())?;
+    let registry = build(&config, driver.clone(), files)?;
     let of = registry.clone();
     let help = "Bytes of memory that uploads under way may use now";
     metrics.gauge("wharf_upload_buffer_bytes", help, move || of.upload_buffers().0 as f64);
@@ -89,6 +95,7 @@ pub(crate) async fn run(config: ServeConfig, notices: &[Notice], store: &Arc<Sto
         metrics.components(runtime);
     }
     let health = Health::start(driver, health_settings(&config));
+    health.add_check("capacity", || std::future::ready(capacity::exhausted(EXHAUSTED).map_or(Ok(()), Err)));
     if !config.storage.read_only {
         let store = Arc::clone(store);
         let name = config.storage.driver.clone();
@@ -152,7 +159,12 @@ pub(crate) async fn run(config: ServeConfig, notices: &[Notice], store: &Arc<Sto
         tls: tls.clone(),
         cleartext_http2: config.http.h2c,
         router,
-        limits: Limits::default(),
+        limits: Limits {
+            min_rate: config.limits.min_rate(),
+            connections: (files / 2).max(1),
+            client_share: config.limits.client_share,
+            ..Limits::default()
+        },
         drain_timeout: config.http.drain_timeout,
     };
     let asked = shutdown.clone();
@@ -196,9 +208,17 @@ async fn check_start(health: &Health, driver: &str) -> Result<()> {
     anyhow::bail!("the registry does not start, since its store `{driver}` is not ready: {}", missing.join("; "))
 }
 
-/// Builds the registry as the configuration says.
-fn build(config: &ServeConfig, driver: Arc<dyn StorageDriver>) -> Result<Registry> {
+/// Builds the registry as the configuration says, where the process may have so many files open.
+fn build(config: &ServeConfig, driver: Arc<dyn StorageDriver>, files: usize) -> Result<Registry> {
     let ServeConfig { storage, http, limits, .. } = config;
+    let (downloads, uploads) = streams(limits, driver.name(), files);
+    if downloads < limits.downloads.get() {
+        tracing::info!(
+            downloads,
+            files,
+            "fewer downloads at a time than `limits: downloads:`, which the driver and the files allow"
+        );
+    }
     // A store that is asked over the network is asked seldom.
     let (upload_buffer, at_once) = match &*storage.driver {
         "s3" | "s3aws" => {
@@ -217,6 +237,10 @@ fn build(config: &ServeConfig, driver: Arc<dyn StorageDriver>) -> Result<Registr
         .upload_buffer(upload_buffer)
         .put_at_once(at_once)
         .idle(limits.upload_idle)
+        .min_rate(limits.min_rate())
+        .downloads(downloads)
+        .uploads(uploads)
+        .client_share(limits.client_share)
         .verify_index(config.verify_index)
         .catalog_limit(config.catalog_limit.get())
         .tags_limit(config.tags_limit.get());
@@ -244,6 +268,23 @@ fn build(config: &ServeConfig, driver: Arc<dyn StorageDriver>) -> Result<Registr
         builder = builder.access(controller);
     }
     Ok(builder.build())
+}
+
+/// Returns how many downloads and uploads may be open at a time. Each takes two of the files that the process may have open; and
+/// of what the driver has open at a time, an eighth is kept for what is neither.
+fn streams(limits: &config::Limits, driver: &str, files: usize) -> (usize, usize) {
+    let quarter = (files / 4).max(1);
+    let (mut downloads, mut uploads) = (limits.downloads.get().min(quarter), quarter);
+    for bound in capacity::capacities().iter().filter(|bound| bound.owner == driver) {
+        let eighths = |count: usize| (bound.most / 8 * count).max(1);
+        match bound.limit {
+            "readers" => downloads = downloads.min(eighths(7)),
+            "writers" => uploads = uploads.min(eighths(7)),
+            "open-streams" => (downloads, uploads) = (downloads.min(eighths(4)), uploads.min(eighths(3))),
+            _ => {}
+        }
+    }
+    (downloads, uploads)
 }
 
 /// Returns the driver's parameter `chunksize`, in bytes.

@@ -593,6 +593,9 @@ fn addresses_prefixes_hosts_and_headers_that_cannot_be_are_refused() {
         ("tags.maxtags", "{}\ntags: {maxtags: -1}"),
         ("limits.buffers", "{}\nlimits: {buffers: 0}"),
         ("limits.upload_idle", "{}\nlimits: {upload_idle: 0s}"),
+        ("limits.min_rate_grace", "{}\nlimits: {min_rate_grace: 0s}"),
+        ("limits.client_share", "{}\nlimits: {client_share: 101}"),
+        ("limits.client_share", "{}\nlimits: {client_share: 0}"),
         ("validation.manifests.indexes.platforms", "{}\nvalidation: {manifests: {indexes: {platforms: some}}}"),
     ] {
         let error = error(&format!("{LEAST}http: {text}"), &[]);

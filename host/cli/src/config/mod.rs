@@ -49,7 +49,7 @@ pub(crate) use http::Http;
 pub(crate) use listen::{Listen, TcpAddress};
 pub(crate) use log::{Formatter, Level, Log};
 pub(crate) use report::{Notice, Refusal, Report, Weight};
-pub(crate) use serve::ServeConfig;
+pub(crate) use serve::{Limits, ServeConfig};
 pub(crate) use storage::{Storage, UploadPurging};
 pub(crate) use tls::{ClientAuth, MinimumTls, Tls};
 

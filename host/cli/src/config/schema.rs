@@ -299,7 +299,18 @@ const TOP: &[Key] = &[
     // Of GitLab's registry, whose stores are Distribution's unless it keeps what is in them in a database.
     Key("database", Refused("Wharf keeps no database, and would not see what is in this one alone"), Free(UNDERSCORED)),
     unsupported("gc", "Wharf collects no garbage"),
-    Key("limits", Read, Section(&[Key("buffers", Read, Other), Key("upload_idle", Read, Other)])),
+    Key(
+        "limits",
+        Read,
+        Section(&[
+            Key("buffers", Read, Other),
+            Key("client_share", Read, Other),
+            Key("downloads", Read, Other),
+            Key("min_rate", Read, Other),
+            Key("min_rate_grace", Read, Other),
+            Key("upload_idle", Read, Other),
+        ]),
+    ),
     Key("drivers", Read, Named { keys: &[Key("directory", Read, Text)], other: &Section(COMPONENT), bare: false }),
 ];
 

@@ -1,10 +1,11 @@
 //! The whole configuration of `wharf serve`.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use serde::Deserialize;
+use wharf::registry::MinRate;
 
 use super::document::Document;
 use super::report::{Notice, Report};
@@ -45,13 +46,34 @@ pub(crate) struct Limits {
     /// How long a client may send nothing of an upload. 60 s by default.
     #[serde(with = "humantime_serde")]
     pub(crate) upload_idle: Duration,
+    /// How many bytes a second a client sends of an upload, or takes of an answer, at the least. 1 KiB by default; 0 for none.
+    pub(crate) min_rate: ByteSize,
+    /// For how long it may stay below that. 60 s by default.
+    #[serde(with = "humantime_serde")]
+    pub(crate) min_rate_grace: Duration,
+    /// How many downloads may be open at a time. 4,096 by default, and no more than a quarter of the files that the process may
+    /// have open.
+    pub(crate) downloads: NonZeroUsize,
+    /// How much of the downloads, and of the uploads, one client address may have, in percent. 50 by default; 100 where clients
+    /// come through a proxy.
+    pub(crate) client_share: u8,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { buffers: ByteSize::mib(256), upload_idle: Duration::from_secs(60) }
+        Limits {
+            buffers: ByteSize::mib(256),
+            upload_idle: Duration::from_secs(60),
+            min_rate: ByteSize::kib(1),
+            min_rate_grace: Duration::from_secs(60),
+            downloads: DOWNLOADS,
+            client_share: 50,
+        }
     }
 }
+
+/// How many downloads may be open if nothing says so.
+const DOWNLOADS: NonZeroUsize = NonZeroUsize::new(4096).expect("4096 is not 0");
 
 /// How many entries a page has if nothing says so, as in Distribution.
 const PAGE: NonZeroUsize = NonZeroUsize::new(1000).expect("1000 is not 0");
@@ -131,7 +153,22 @@ impl Limits {
             let what = "is zero: no upload could end; write a time such as 60s";
             report.refuse(document, "limits.upload_idle", what);
         }
+        if limits.min_rate_grace.is_zero() {
+            let what =
+                "is zero: every client would be too slow; write a time such as 60s, or `min_rate: 0` for no limit";
+            report.refuse(document, "limits.min_rate_grace", what);
+        }
+        if !(1..=100).contains(&limits.client_share) {
+            let what = "is no number from 1 to 100, in percent; 50 is the default";
+            report.refuse(document, "limits.client_share", what);
+        }
         limits
+    }
+
+    /// Returns how slow a client may be; none if as slow as it likes.
+    pub(crate) fn min_rate(&self) -> Option<MinRate> {
+        let bytes = NonZeroU64::new(self.min_rate.as_u64())?;
+        Some(MinRate { bytes, grace: self.min_rate_grace })
     }
 }
 

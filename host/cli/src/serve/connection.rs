@@ -28,6 +28,7 @@ use super::activity::{Activity, Answer, Verdict, Watched};
 use super::heads::Heads;
 use super::limits::Limits;
 use super::listen::Socket;
+use super::queues::Queues;
 use super::shutdown::Phase;
 use super::tls::Tls;
 
@@ -51,8 +52,24 @@ const BUFFER: usize = 128 * 1024;
 /// How often HTTP/2 asks a silent client whether it is still there, and how long it may take to say so.
 const PING: Duration = Duration::from_secs(20);
 
-/// How many requests one connection of HTTP/2 may have under way.
-const STREAMS: u32 = 250;
+/// How many requests one connection of HTTP/2 may have under way. What each of them holds adds up.
+const STREAMS: u32 = 100;
+
+/// With more connections than this, a new one has a buffer of [`LITTLE`] bytes instead.
+const MANY: usize = 256;
+
+const LITTLE: usize = 64 * 1024;
+
+/// What a server has beside a connection.
+#[derive(Clone, Debug)]
+pub(super) struct Load {
+    /// How many connections there are.
+    pub(super) connections: usize,
+    /// The port that they come to; 0 at a Unix socket.
+    pub(super) port: u16,
+    pub(super) queues: Queues,
+    pub(super) limits: Arc<Limits>,
+}
 
 /// With what a client begins that speaks HTTP/2 without TLS.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -64,10 +81,11 @@ pub(super) async fn serve(
     tls: Option<Arc<Tls>>,
     cleartext_http2: bool,
     router: Router,
-    limits: Arc<Limits>,
+    load: Load,
     mut phase: watch::Receiver<Phase>,
 ) {
     let peer = Peer { address, tls: tls.is_some() };
+    let limits = Arc::clone(&load.limits);
     // Nothing is lost with a client that has not begun a request.
     let opened = tokio::select! {
         opened = open(socket, tls, cleartext_http2, &limits) => opened,
@@ -80,12 +98,12 @@ pub(super) async fn serve(
             return;
         }
     };
-    let activity = Activity::new();
+    let activity = Activity::new(&limits);
     let heads = (!is_http2).then(Heads::default);
     let io = TokioIo::new(Watched::new(socket, first, activity.clone(), heads));
     let answer = {
-        let activity = activity.clone();
-        service_fn(move |request| answer(router.clone(), request, peer, activity.clone()))
+        let (activity, limits) = (activity.clone(), limits.clone());
+        service_fn(move |request| answer(router.clone(), request, peer, activity.clone(), limits.clone(), is_http2))
     };
     if is_http2 {
         let connection = http2::Builder::new(TokioExecutor::new())
@@ -95,16 +113,16 @@ pub(super) async fn serve(
             .max_concurrent_streams(STREAMS)
             .max_header_list_size(u32::try_from(limits.header_size).unwrap_or(u32::MAX))
             .serve_connection(io, answer);
-        drive(connection, &activity, &limits, true, phase, peer).await;
+        drive(connection, &activity, &limits, true, phase, peer, &load).await;
     } else {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             // `Activity` does it: see there.
             .header_read_timeout(None)
             .max_header_size(limits.header_size)
-            .max_buf_size(limits.header_size.max(BUFFER))
+            .max_buf_size(limits.header_size.max(if load.connections > MANY { LITTLE } else { BUFFER }))
             .serve_connection(io, answer);
-        drive(connection, &activity, &limits, false, phase, peer).await;
+        drive(connection, &activity, &limits, false, phase, peer, &load).await;
     }
 }
 
@@ -153,6 +171,8 @@ async fn answer(
     mut request: Request<Incoming>,
     peer: Peer,
     activity: Arc<Activity>,
+    limits: Arc<Limits>,
+    is_http2: bool,
 ) -> Result<Response<Answer>, std::convert::Infallible> {
     let under_way = activity.begin_request();
     let extensions = request.extensions_mut();
@@ -171,7 +191,7 @@ async fn answer(
             response
         }
     };
-    Ok(response.map(|body| Answer::new(body, under_way)))
+    Ok(response.map(|body| Answer::new(body, under_way, &limits, is_http2)))
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> &str {
@@ -187,6 +207,7 @@ async fn drive<C>(
     is_http2: bool,
     mut phase: watch::Receiver<Phase>,
     peer: Peer,
+    load: &Load,
 ) where
     C: GracefulConnection,
     C::Error: Display,
@@ -213,6 +234,23 @@ async fn drive<C>(
             () = alarm.as_mut() => {
                 alarm.as_mut().reset(Instant::now() + round);
                 let idle = if is_ending { GOODBYE.min(limits.idle) } else { limits.idle };
+                let unsent = match peer.address.filter(|_| limits.min_rate.is_some() && activity.was_blocked()) {
+                    Some(client) => tokio::select! {
+                        biased;
+                        ended = connection.as_mut() => {
+                            if let Err(error) = ended {
+                                tracing::debug!(target: "wharf::server", client = ?peer.address, %error, "a connection failed");
+                            }
+                            return;
+                        }
+                        unsent = load.queues.unsent(load.port, client) => unsent,
+                    },
+                    None => None,
+                };
+                if activity.judge_pace(unsent) == Verdict::TooSlow {
+                    tracing::info!(target: "wharf::server", client = ?peer.address, "cut: it takes its answer too slowly");
+                    return;
+                }
                 match activity.judge(limits, idle, is_http2) {
                     Verdict::Fine => {}
                     Verdict::Idle if !is_ending => {

@@ -7,10 +7,15 @@
 //! | sends a head that is too large | `header_size`: answered with 431 | 64 KiB |
 //! | keeps a connection that it does not use | `idle` | 120 s |
 //! | takes nothing of its answer | `stall` | 5 min |
+//! | takes less of it than `min_rate` | its `grace`: see [`Pace`](wharf::registry::Pace) | 1 KiB a second, 60 s |
+//! | has many connections | `connections`, of which one address has its `client_share`: closed | half of the files, 50 % |
 //! | vanishes without a word | probes of TCP (150 s) and pings of HTTP/2 (40 s) | |
 //! | sends nothing of its upload | the registry: see `RegistryBuilder::idle` | 60 s |
+//! | sends less of it than `min_rate` | the registry: see `RegistryBuilder::min_rate` | 1 KiB a second, 60 s |
 
 use std::time::Duration;
+
+use wharf::registry::MinRate;
 
 /// What one client may cost.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +30,12 @@ pub(crate) struct Limits {
     pub(crate) idle: Duration,
     /// How long a client may take no byte of an answer.
     pub(crate) stall: Duration,
+    /// How slowly it may take one; none if it may be as slow as it likes.
+    pub(crate) min_rate: Option<MinRate>,
+    /// How many connections there may be. One that is too many is closed.
+    pub(crate) connections: usize,
+    /// How much of them one client address may have, in percent.
+    pub(crate) client_share: u8,
 }
 
 impl Default for Limits {
@@ -35,6 +46,9 @@ impl Default for Limits {
             handshake_timeout: Duration::from_secs(10),
             idle: Duration::from_secs(120),
             stall: Duration::from_secs(300),
+            min_rate: Some(MinRate::default()),
+            connections: usize::MAX,
+            client_share: 100,
         }
     }
 }
@@ -42,6 +56,7 @@ impl Default for Limits {
 impl Limits {
     /// The shortest that a connection is watched for.
     pub(super) fn shortest(&self) -> Duration {
-        self.header_timeout.min(self.idle).min(self.stall)
+        let grace = self.min_rate.map_or(Duration::MAX, |rate| rate.grace);
+        self.header_timeout.min(self.idle).min(self.stall).min(grace)
     }
 }

@@ -8,9 +8,11 @@ use axum::Router;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
-use super::connection;
+use super::connection::{self, Load};
 use super::limits::Limits;
-use super::listen::Listener;
+use super::listen::{Bound, Listener};
+use super::places::Places;
+use super::queues::Queues;
 use super::shutdown::{Phase, Shutdown};
 use super::tls::Tls;
 
@@ -53,6 +55,11 @@ impl Server {
         let mut phase = shutdown.phase();
         let mut connections = JoinSet::new();
         let mut pause = Pause::default();
+        let port = match listener.bound() {
+            Bound::Tcp(address) => address.port(),
+            Bound::Unix(_) => 0,
+        };
+        let (queues, places) = (Queues::default(), Places::new(limits.connections, limits.client_share));
         loop {
             tokio::select! {
                 biased;
@@ -61,10 +68,16 @@ impl Server {
                 accepted = listener.accept() => match accepted {
                     Ok((socket, address)) => {
                         pause = Pause::default();
+                        let Some(place) = places.take(address) else { continue };
                         let (tls, router, limits) = (tls.clone(), router.clone(), limits.clone());
-                        connections.spawn(connection::serve(
-                            socket, address, tls, cleartext_http2, router, limits, shutdown.phase(),
-                        ));
+                        let load = Load { connections: connections.len(), port, queues: queues.clone(), limits };
+                        let serve = connection::serve(
+                            socket, address, tls, cleartext_http2, router, load, shutdown.phase(),
+                        );
+                        connections.spawn(async move {
+                            serve.await;
+                            drop(place);
+                        });
                     }
                     Err(error) if is_of_client(&error) => {}
                     Err(error) => {

@@ -358,6 +358,55 @@ async fn a_client_that_takes_nothing_is_cut() {
     soon(cut).await;
 }
 
+/// A kibibyte a second at the least, but for three seconds.
+fn rated() -> Limits {
+    let rate = wharf::registry::MinRate { grace: Duration::from_secs(3), ..Default::default() };
+    Limits { min_rate: Some(rate), ..Limits::default() }
+}
+
+#[tokio::test]
+async fn a_client_that_takes_less_than_the_minimum_rate_is_cut_and_a_slow_one_is_not() {
+    let served = start(rated(), Duration::ZERO).await;
+    let (mut stopped, mut slow) = (served.connect().await, served.connect().await);
+    for client in [&mut stopped, &mut slow] {
+        client.write_all(b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    }
+    let mut piece = vec![0; 128 * 1024];
+    for _ in 0..60 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        soon(slow.read_exact(&mut piece)).await.expect("a slow client was cut");
+    }
+    let cut = async { while stopped.read(&mut piece).await.is_ok_and(|count| count > 0) {} };
+    soon(cut).await;
+    soon(slow.read_exact(&mut [0; 100_000])).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_of_http2_that_is_not_taken_ends_and_the_connection_goes_on() {
+    let served = start(rated(), Duration::ZERO).await;
+    let mut client = http2(served.address).await;
+    let mut ask = async || {
+        let request = Request::get("http://a/endless").body(Body::empty()).unwrap();
+        soon(client.send_request(request)).await.unwrap().into_body()
+    };
+    let (mut stopped, mut read) = (ask().await, ask().await);
+    for _ in 0..60 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        soon(read.frame()).await.unwrap().expect("a client that reads was cut");
+    }
+    // What was sent before comes, and then the answer is broken off.
+    let end = async {
+        loop {
+            match stopped.frame().await {
+                Some(Ok(_)) => {}
+                ended => return ended,
+            }
+        }
+    };
+    assert!(soon(end).await.is_some_and(|ended| ended.is_err()), "the answer looks whole");
+    soon(read.frame()).await.unwrap().unwrap();
+}
+
 #[tokio::test]
 async fn an_upload_whose_client_vanishes_is_over() {
     let served = start(Limits::default(), Duration::ZERO).await;

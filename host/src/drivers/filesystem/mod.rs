@@ -54,8 +54,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::FutureExt;
-use tokio::task::spawn_blocking;
 
+use crate::base::permit::spawn_blocking;
 use crate::base::{directory, file_stream};
 use crate::contract::{
     ByteRange, Capabilities, Cursor, EntryStream, Error, ErrorKind, FileInfo, FileWriter, Position, Reader,

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use cap_std::fs::{OpenOptions, OpenOptionsExt};
 use rustix::fs::OFlags;
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::JoinHandle;
 
 use super::error::{Intent, error};
 use super::gate::{Caller, Gate};
@@ -19,6 +19,7 @@ use super::lock::lock;
 use super::root::{Root, name, sync_directory};
 use super::temporary::{Seen, Temporary};
 use super::{blocking, store};
+use crate::base::permit::spawn_blocking;
 use crate::contract::{Error, ErrorKind, FileWriter, Result, StoragePath, WriteMode};
 
 /// Smaller pieces are gathered to this size, in bytes; larger ones are written as they come, without a copy.

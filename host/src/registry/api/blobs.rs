@@ -1,19 +1,36 @@
 //! `/v2/NAME/blobs/DIGEST`: blobs, whole and in ranges.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::response::Response;
+use bytes::Bytes;
+use futures::TryStreamExt;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH, IF_RANGE, LOCATION,
     RANGE,
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
 
+use super::held::Held;
+use super::incoming::{SMALL, client};
 use super::{Call, DOCKER_CONTENT_DIGEST, digest_value, empty};
 use crate::contract::{ByteRange, ErrorKind, RedirectRequest};
 use crate::registry::error::{Code, Failure, Result};
 use crate::registry::range::Wanted;
 use crate::registry::store::Blob;
 use crate::registry::{Digest, RepositoryName};
+
+/// How long a client waits that has as many downloads as it may.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A blob that is sent to a client.
+struct Open {
+    /// The size of the whole, in bytes.
+    size: u64,
+    /// The bytes that were asked for.
+    body: Body,
+}
 
 impl Call<'_> {
     /// `GET` and `HEAD` (end-2).
@@ -48,8 +65,8 @@ impl Call<'_> {
         }
         match self.wanted(digest) {
             None => {
-                let blob = store.open_blob(name, digest, ByteRange::ALL).await?.ok_or_else(|| unknown(digest))?;
-                whole(digest, blob.size, Body::from_stream(blob.reader))
+                let open = self.open(name, digest, ByteRange::ALL).await?.ok_or_else(|| unknown(digest))?;
+                whole(digest, open.size, open.body)
             }
             Some(wanted) => self.get_range(name, digest, wanted).await,
         }
@@ -65,23 +82,55 @@ impl Call<'_> {
                 ByteRange::new(first, last - first + 1)
             }
         };
-        let opened = match store.open_blob(name, digest, range).await {
-            Err(error) if matches!(error.kind(), ErrorKind::InvalidOffset { .. }) => None,
-            opened => Some(opened?.ok_or_else(|| unknown(digest))?),
-        };
-        let Some(Blob { size, reader }) = opened else {
-            let size = store.blob_size(name, digest).await?.ok_or_else(|| unknown(digest))?;
-            return Err(unsatisfiable(size));
-        };
+        let Open { size, body } = self.open(name, digest, range).await?.ok_or_else(|| unknown(digest))?;
         // A range that begins at the end of the file opens, and holds nothing.
         let (first, last) = wanted.of(size).ok_or_else(|| unsatisfiable(size))?;
-        let mut response = Response::new(Body::from_stream(reader));
+        let mut response = Response::new(body);
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
         let headers = response.headers_mut();
         describe(headers, digest, last - first + 1)?;
         let range = HeaderValue::try_from(format!("bytes {first}-{last}/{size}"));
         headers.insert(CONTENT_RANGE, range.map_err(|error| Failure::new(Code::Unknown, error))?);
         Ok(response)
+    }
+
+    /// Opens a blob for the client, if it may have one more; none if the repository has no such blob. What is small is read
+    /// at once, and holds nothing of the store while the client takes it.
+    async fn open(&self, name: &RepositoryName, digest: &Digest, range: ByteRange) -> Result<Option<Open>> {
+        let store = self.registry.store();
+        let (downloads, client) = (self.registry.downloads(), client(self.parts));
+        let room = match downloads.try_enter(client) {
+            Some(room) => Some(room),
+            None => {
+                let Some(size) = store.blob_size(name, digest).await? else { return Ok(None) };
+                match range.count_in(size) {
+                    Some(count) if count > SMALL => Some(downloads.enter(client, 1, PATIENCE).await?),
+                    _ => None,
+                }
+            }
+        };
+        let opened = match store.open_blob(name, digest, range).await {
+            Err(error) if matches!(error.kind(), ErrorKind::InvalidOffset { .. }) => {
+                let size = store.blob_size(name, digest).await?.ok_or_else(|| unknown(digest))?;
+                return Err(unsatisfiable(size));
+            }
+            opened => opened?,
+        };
+        let Some(Blob { size, reader }) = opened else { return Ok(None) };
+        let body = match range.count_in(size) {
+            Some(count) if count <= SMALL => {
+                let chunks: Vec<Bytes> = reader.try_collect().await?;
+                match <[Bytes; 1]>::try_from(chunks) {
+                    Ok([whole]) => Body::from(whole),
+                    Err(chunks) => Body::from(chunks.concat()),
+                }
+            }
+            _ => match room {
+                Some(room) => Held::body(Body::from_stream(reader), room),
+                None => Body::from_stream(reader),
+            },
+        };
+        Ok(Some(Open { size, body }))
     }
 
     /// Returns the range that is asked for, if it is to be answered.

@@ -1,53 +1,64 @@
-//! What a client sends, read no faster than the store takes it, and no longer than the client sends something.
+//! What a client sends, read no faster than the store takes it, and no longer than the client sends enough.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::body::Body;
 use bytes::Bytes;
-use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, request};
 use http_body_util::BodyExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
+use super::ClientAddress;
+use crate::registry::admission::{Admission, Admitted, Client};
 use crate::registry::error::{Code, Failure, Result};
 use crate::registry::store::uploads::{Incoming, Stopped};
+use crate::registry::{Pace, Registry};
 
-/// The memory that all uploads share.
-#[derive(Clone, Debug)]
+/// The memory that all uploads share, and who may use it.
+#[derive(Debug)]
 pub(in crate::registry) struct Buffers {
-    free: Arc<Semaphore>,
-    /// What all take together, in units.
-    total: usize,
-    /// What one upload takes, in units.
-    each: u32,
+    /// Those that may be large.
+    uploads: Admission,
+    /// What has at most [`SMALL`] bytes and is gathered in memory: it is not to wait for large ones.
+    small: Admission,
+    /// What one upload takes, in bytes.
+    each: u64,
 }
 
-/// Permits are counted in these, so that their number fits in 32 bits.
-const UNIT: u64 = 64 * 1024;
+/// What is small, in bytes.
+pub(super) const SMALL: u64 = 64 * 1024;
 
 impl Buffers {
-    /// Shares so many bytes among uploads that take so many each.
-    pub(in crate::registry) fn new(total: u64, each: u64) -> Self {
-        let units = |bytes: u64| u32::try_from(bytes.div_ceil(UNIT).max(1)).unwrap_or(u32::MAX / 2);
-        let each = units(each);
-        // One upload at least goes on.
-        let total = (units(total).max(each) as usize).min(Semaphore::MAX_PERMITS);
-        Buffers { free: Arc::new(Semaphore::new(total)), total, each }
+    /// Shares so many bytes among at most so many uploads that take so many each.
+    pub(in crate::registry) fn new(total: u64, each: u64, most: usize, share: u8) -> Self {
+        let each = each.max(1);
+        let count = |bytes: u64, each: u64| usize::try_from(bytes / each).unwrap_or(usize::MAX).max(1);
+        let small = total / 8;
+        Buffers {
+            // One upload at least goes on.
+            uploads: Admission::new("uploads", count(total - small, each).min(most), share),
+            small: Admission::new("small-uploads", count(small, SMALL), share),
+            each,
+        }
     }
 
     /// Returns how many bytes are lent to uploads that are under way, and how many there are.
     pub(in crate::registry) fn lent(&self) -> (u64, u64) {
-        let bytes = |units: usize| units as u64 * UNIT;
-        (bytes(self.total.saturating_sub(self.free.available_permits())), bytes(self.total))
+        let ((uploads, most), (small, most_small)) = (self.uploads.used(), self.small.used());
+        let bytes = |uploads: usize, small: usize| uploads as u64 * self.each + small as u64 * SMALL;
+        (bytes(uploads, small), bytes(most, most_small))
     }
+}
 
-    /// Waits until there is room for one more upload. In the order of asking.
-    async fn wait(&self) -> Option<OwnedSemaphorePermit> {
-        // None only if the semaphore were closed, which nobody does.
-        Arc::clone(&self.free).acquire_many_owned(self.each).await.ok()
-    }
+/// How a body is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// Given to the store as it comes.
+    Streamed,
+    /// Gathered in memory: at most so many bytes.
+    Whole(u64),
 }
 
 /// The body of a request.
@@ -56,20 +67,21 @@ pub(super) struct Received {
     /// How many bytes are to come, where the client said so.
     left: Option<u64>,
     idle: Duration,
+    pace: Pace,
     /// Held until all has come.
-    _room: Option<OwnedSemaphorePermit>,
+    _room: Option<Admitted>,
 }
 
 impl Received {
     /// Takes a body, once there is room for it. `length` is what the client said of it beside `Content-Length`.
     pub(super) async fn new(
+        registry: &Registry,
+        parts: &request::Parts,
         body: Body,
-        headers: &HeaderMap,
         length: Option<u64>,
-        idle: Duration,
-        buffers: &Buffers,
+        kept: Kept,
     ) -> Result<Self> {
-        let given = content_length(headers)?;
+        let given = content_length(&parts.headers)?;
         if let (Some(given), Some(length)) = (given, length)
             && given != length
         {
@@ -77,10 +89,30 @@ impl Received {
             return Err(Failure::new(Code::SizeInvalid, message));
         }
         let left = length.or(given);
+        let settings = registry.settings();
+        let (buffers, client) = (registry.buffers(), client(parts));
+        let (admission, weight) = match kept {
+            Kept::Whole(most) => match left.unwrap_or(most).min(most) {
+                bytes @ ..=SMALL if left.is_some() => (&buffers.small, bytes.div_ceil(SMALL)),
+                bytes => (&buffers.uploads, bytes.div_ceil(buffers.each)),
+            },
+            Kept::Streamed => (&buffers.uploads, 1),
+        };
         // Nothing to come needs no room.
-        let room = if left == Some(0) { None } else { buffers.wait().await };
-        Ok(Received { body, left, idle, _room: room })
+        let room = match left {
+            Some(0) => None,
+            _ => {
+                let weight = usize::try_from(weight).unwrap_or(usize::MAX);
+                Some(admission.enter(client, weight, settings.idle).await?)
+            }
+        };
+        Ok(Received { body, left, idle: settings.idle, pace: Pace::new(settings.min_rate), _room: room })
     }
+}
+
+/// Returns for whom a request is.
+pub(super) fn client(parts: &request::Parts) -> Client {
+    Client::new(parts.extensions.get::<ClientAddress>().map(|address| address.0))
 }
 
 /// Returns `Content-Length`.
@@ -94,7 +126,12 @@ pub(super) fn content_length(headers: &HeaderMap) -> Result<Option<u64>> {
 impl Incoming for Received {
     async fn next(&mut self) -> Result<Option<Bytes>, Stopped> {
         loop {
-            let frame = match tokio::time::timeout(self.idle, self.body.frame()).await {
+            let began = Instant::now();
+            let patience = self.idle.min(self.pace.left());
+            let frame = tokio::time::timeout(patience, self.body.frame()).await;
+            self.pace.waited(began.elapsed());
+            let frame = match frame {
+                Err(_) if patience < self.idle => return Err(Stopped::TooSlow),
                 Err(_) => return Err(Stopped::Stalled),
                 Ok(Some(Err(_))) => return Err(Stopped::Vanished),
                 Ok(Some(Ok(frame))) => frame,
@@ -103,6 +140,7 @@ impl Incoming for Received {
             };
             // Trailers say nothing here.
             let Ok(piece) = frame.into_data() else { continue };
+            self.pace.moved(piece.len() as u64);
             if piece.is_empty() {
                 continue;
             }

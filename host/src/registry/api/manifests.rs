@@ -7,7 +7,7 @@ use http::{HeaderValue, StatusCode};
 use serde_json::json;
 
 use super::blobs::etag;
-use super::incoming::{Received, content_length};
+use super::incoming::{Kept, Received, content_length};
 use super::{Call, DOCKER_CONTENT_DIGEST, OCI_SUBJECT, digest_value, empty};
 use crate::registry::error::{Code, Failure, Result};
 use crate::registry::manifest::{Content, DOCKER_LIST, DOCKER_MANIFEST, MAX_MANIFEST, Manifest};
@@ -117,9 +117,8 @@ impl Call<'_> {
         if content_length(&self.parts.headers)?.is_some_and(|length| length > MAX_MANIFEST as u64) {
             return Err(too_large());
         }
-        let settings = self.registry.settings();
-        let mut received =
-            Received::new(body, &self.parts.headers, None, settings.idle, self.registry.buffers()).await?;
+        let kept = Kept::Whole(MAX_MANIFEST as u64);
+        let mut received = Received::new(self.registry, self.parts, body, None, kept).await?;
         let mut bytes = bytes::BytesMut::new();
         loop {
             match received.next().await {

@@ -3,6 +3,7 @@
 pub(super) mod address;
 pub(super) mod authority;
 mod blobs;
+mod held;
 pub(super) mod incoming;
 mod lists;
 mod manifests;
@@ -11,14 +12,19 @@ mod refused;
 mod route;
 mod uploads;
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::response::Response;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, request};
+use http_body::Body as _;
 
 use super::auth::{AccessRequest, User};
 use super::error::{Code, Failure, Result};
 use super::{Digest, Handled, Registry};
+use held::Held;
+use incoming::{SMALL, client};
 use query::Query;
 use refused::Lent;
 use route::Route;
@@ -28,6 +34,9 @@ const DOCKER_UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uu
 const DOCKER_API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 const OCI_FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
+
+/// How many bytes of an answer that is held in memory count as one download.
+const HELD: u64 = 256 * 1024;
 
 /// An extension of requests: the address that connected to the server: the client's, or that of a proxy before it. Drivers
 /// answer addresses by it, and clients are bounded by it.
@@ -39,7 +48,11 @@ pub(super) async fn answer(registry: &Registry, request: Request<Body>) -> Respo
     let (parts, body) = request.into_parts();
     let mut handled = Handled::default();
     let (lent, body) = Lent::lend(body, &parts.headers);
-    let mut response = match answer_route(registry, &parts, body, &mut handled).await {
+    let answered = async {
+        let response = answer_route(registry, &parts, body, &mut handled).await?;
+        held(registry, &parts, response).await
+    };
+    let mut response = match answered.await {
         Ok(response) => response,
         Err(failure) => {
             let told = failure.told();
@@ -60,6 +73,17 @@ pub(super) async fn answer(registry: &Registry, request: Request<Body>) -> Respo
     response.headers_mut().insert(DOCKER_API_VERSION, HeaderValue::from_static("registry/2.0"));
     response.extensions_mut().insert(handled);
     response
+}
+
+/// Counts an answer that is held in memory, if it is not small, until its client has taken it.
+async fn held(registry: &Registry, parts: &request::Parts, response: Response) -> Result<Response> {
+    let size = response.body().size_hint().exact().unwrap_or(0);
+    if size <= SMALL {
+        return Ok(response);
+    }
+    let weight = usize::try_from(size.div_ceil(HELD)).unwrap_or(usize::MAX);
+    let room = registry.downloads().enter(client(parts), weight, Duration::ZERO).await?;
+    Ok(response.map(|body| Held::body(body, room)))
 }
 
 async fn answer_route(

@@ -7,7 +7,7 @@ use http::{HeaderValue, StatusCode};
 use uuid::Uuid;
 
 use super::address::offset_in;
-use super::incoming::{Received, content_length};
+use super::incoming::{Kept, Received, content_length};
 use super::{Call, DOCKER_CONTENT_DIGEST, DOCKER_UPLOAD_UUID, digest_value, empty};
 use crate::registry::error::{Code, Failure, Result};
 use crate::registry::range::ChunkRange;
@@ -47,8 +47,10 @@ impl Call<'_> {
     async fn push_at_once(&self, name: &RepositoryName, digest: &Digest, body: Body) -> Result<Response> {
         let length = content_length(&self.parts.headers)?;
         let uploads = self.registry.uploads();
-        let mut received = self.receive(body, None).await?;
-        if length.is_some_and(|length| uploads.is_small(length)) {
+        let is_small = length.is_some_and(|length| uploads.is_small(length));
+        let kept = length.filter(|_| is_small).map_or(Kept::Streamed, Kept::Whole);
+        let mut received = Received::new(self.registry, self.parts, body, None, kept).await?;
+        if is_small {
             let stored = uploads.store_at_once(name, &mut received, digest).await;
             stored.map_err(|error| self.failure(name, None, error))?;
         } else {
@@ -106,9 +108,7 @@ impl Call<'_> {
     }
 
     async fn receive(&self, body: Body, chunk: Option<ChunkRange>) -> Result<Received> {
-        let settings = self.registry.settings();
-        let length = chunk.map(|chunk| chunk.length);
-        Received::new(body, &self.parts.headers, length, settings.idle, self.registry.buffers()).await
+        Received::new(self.registry, self.parts, body, chunk.map(|chunk| chunk.length), Kept::Streamed).await
     }
 
     /// Returns where the body belongs, by its header.
@@ -169,6 +169,8 @@ impl Call<'_> {
                         Failure::new(Code::SizeInvalid, "more or fewer bytes came than the headers say")
                     }
                     Stopped::Stalled => Failure::new(Code::BlobUploadInvalid, "nothing came for too long")
+                        .with_status(StatusCode::REQUEST_TIMEOUT),
+                    Stopped::TooSlow => Failure::new(Code::BlobUploadInvalid, "the bytes came too slowly for too long")
                         .with_status(StatusCode::REQUEST_TIMEOUT),
                     Stopped::Vanished => Failure::new(Code::BlobUploadInvalid, "the body broke off"),
                 };

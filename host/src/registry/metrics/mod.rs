@@ -17,11 +17,13 @@
 //! | `wharf_component_drivers` | driver, state | opened drivers that are serving, recovering, quarantined or lost |
 //! | `wharf_storage_read_bytes_total`, `wharf_storage_written_bytes_total` | driver | content that went through |
 //! | `wharf_storage_open_readers`, `wharf_storage_open_writers` | driver | files being read, uploads being written |
+//! | `wharf_capacity_limit`, `wharf_capacity_used`, `wharf_capacity_waiting`, `wharf_capacity_refused_total` | owner, limit | what is bounded at a time: `operations` and `open-streams` of a native driver, `readers` and `writers` of a component, `downloads`, `uploads` and `small-uploads` of the registry |
 //! | `process_*` | | memory, processor time, open files and start of the process, as every Go program has them (Linux) |
 //! | `wharf_build_info` | version | 1 |
 //!
 //! A handle for each set of labels is kept, so that a request costs no lookup and no text.
 
+mod capacity;
 #[cfg(feature = "wasm")]
 mod components;
 mod http;
@@ -82,6 +84,7 @@ impl Metrics {
         let storage = storage::Families::register(&mut registry);
         registry.register("wharf_build", "The version of Wharf", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         registry.register_collector(Box::new(process::Process));
+        registry.register_collector(Box::new(capacity::Bounds));
         Metrics(Arc::new(Inner { registry: RwLock::new(registry), http, storage }))
     }
 
@@ -168,6 +171,28 @@ mod tests {
         metrics.gauge("wharf_buffers_bytes", "Held for uploads", || 42.5);
         let text = metrics.encode();
         assert!(text.contains("# TYPE wharf_buffers_bytes gauge\nwharf_buffers_bytes 42.5\n"), "{text}");
+    }
+
+    #[test]
+    fn what_is_bounded_and_what_is_used_of_it_are_told_under_one_name_each() {
+        let limited = || {
+            let (driver, limit) = (crate::drivers::inmemory::InMemory::new(), std::num::NonZeroUsize::MIN);
+            crate::base::ConcurrencyLimit::new(Arc::new(driver), limit)
+        };
+        // Of one name: their numbers are added up.
+        let _limited = (limited(), limited());
+        let text = Metrics::new().encode();
+        let value = |series: &str| -> f64 {
+            let mut lines = text.lines().filter_map(|line| line.strip_prefix(series)?.trim().parse().ok());
+            let value = lines.next().unwrap_or_else(|| panic!("no {series} in\n{text}"));
+            assert!(lines.next().is_none(), "{series} stands twice in\n{text}");
+            value
+        };
+        assert!(value(r#"wharf_capacity_limit{owner="inmemory",limit="operations"}"#) >= 2.0);
+        assert!(value(r#"wharf_capacity_limit{owner="inmemory",limit="open-streams"}"#) >= 2.0 * 16_384.0);
+        value(r#"wharf_capacity_used{owner="inmemory",limit="operations"}"#);
+        value(r#"wharf_capacity_waiting{owner="inmemory",limit="operations"}"#);
+        value(r#"wharf_capacity_refused_total{owner="inmemory",limit="operations"}"#);
     }
 
     #[test]

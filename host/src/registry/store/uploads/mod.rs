@@ -43,6 +43,8 @@ pub(in crate::registry) enum Stopped {
     Vanished,
     /// Nothing came for too long.
     Stalled,
+    /// Too little came in too long a time.
+    TooSlow,
     /// More or fewer bytes came than the client had said.
     WrongLength,
 }
