@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use wharf::runtime::Limits;
 
 use crate::attack::Attack;
 use crate::raw;
@@ -16,6 +17,32 @@ pub(crate) struct Row {
     pub(crate) control: Control,
     /// Whether it burns a processor, and so may cost its neighbours time.
     pub(crate) burns: bool,
+    pub(crate) bounds: Bounds,
+    /// The version of wasmtime that is needed for it to pass.
+    pub(crate) awaits: Option<&'static str>,
+}
+
+/// The most that the process may hold at the worst moment of the attack, above what it held before. None: it is only shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Resident memory, in bytes.
+    pub(crate) memory: u64,
+    pub(crate) threads: Option<usize>,
+    pub(crate) files: Option<usize>,
+}
+
+/// What the host may hold for a driver beside the `memory` of its instances.
+const BESIDE_MEMORY: u64 = 64 << 20;
+
+impl Bounds {
+    /// The limit `memory` and what the host may hold beside it.
+    fn of(attack: &Attack) -> Self {
+        let limits: Limits = attack
+            .config
+            .get("limits")
+            .map_or_else(Limits::default, |limits| serde_json::from_value(limits.clone()).unwrap());
+        Bounds { memory: limits.memory.as_u64() + BESIDE_MEMORY, threads: None, files: None }
+    }
 }
 
 /// Who decides what the caller sees.
@@ -27,6 +54,8 @@ pub(crate) enum Decided {
     Grant,
     /// A check of the host's.
     Check,
+    /// What the host holds for a driver.
+    Bounds,
     /// wasmtime itself.
     Wasmtime,
 }
@@ -45,7 +74,8 @@ pub(crate) enum Control {
 
 impl Row {
     fn new(name: &'static str, attack: Attack, sees: &str, decided: Decided, control: Control) -> Self {
-        Row { name, attack, sees: sees.to_owned(), decided, control, burns: false }
+        let bounds = Bounds::of(&attack);
+        Row { name, attack, sees: sees.to_owned(), decided, control, burns: false, bounds, awaits: None }
     }
 
     /// A limit decides: with `off` in the configuration, the caller sees `harm`.
@@ -75,9 +105,38 @@ impl Row {
         Self::new(name, attack, sees, Decided::Wasmtime, Control::Twin(twin, works.to_owned()))
     }
 
+    /// What the host holds is what counts: the `twin` works.
+    pub(crate) fn bounded(name: &'static str, attack: Attack, sees: &str, twin: Attack, works: &str) -> Self {
+        Self::new(name, attack, sees, Decided::Bounds, Control::Twin(twin, works.to_owned()))
+    }
+
+    /// What one component may take of what all share decides: the `twin`, which takes less, works.
+    pub(crate) fn slots(name: &'static str, limit: &'static str, attack: Attack, twin: Attack, works: &str) -> Self {
+        let sees = format!("limit-exceeded ({limit})");
+        Self::new(name, attack, &sees, Decided::Limit(limit), Control::Twin(twin, works.to_owned()))
+    }
+
+    /// It fails until wasmtime has this version; should it pass before, that is a failure too.
+    pub(crate) fn until(mut self, version: &'static str) -> Self {
+        self.awaits = Some(version);
+        self
+    }
+
     /// It burns a processor.
     pub(crate) fn burns(mut self) -> Self {
         self.burns = true;
+        self
+    }
+
+    /// The attack may cost so many threads.
+    pub(crate) fn threads(mut self, threads: usize) -> Self {
+        self.bounds.threads = Some(threads);
+        self
+    }
+
+    /// The attack may cost so many descriptors.
+    pub(crate) fn files(mut self, files: usize) -> Self {
+        self.bounds.files = Some(files);
         self
     }
 

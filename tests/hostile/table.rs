@@ -8,24 +8,38 @@ use crate::trial::Trial;
 pub(crate) fn print(trials: &[Trial]) {
     println!();
     println!(
-        "{:<52} {:<18} {:<64} {:>9}  {:>14} {:>5} {:>8} {:>8}  control",
-        "behaviour", "decided by", "the caller saw", "after", "p99, ms", "rate", "memory", "leaked"
+        "{:<52} {:<18} {:<64} {:>9}  {:>14} {:>5} {:>6} {:>7} {:>5} {:>8} {:>8}  control",
+        "behaviour",
+        "decided by",
+        "the caller saw",
+        "after",
+        "p99, ms",
+        "rate",
+        "worst",
+        "threads",
+        "files",
+        "memory",
+        "leaked"
     );
     for trial in trials {
         let decided = match trial.decided {
             Decided::Limit(limit) => format!("limit {limit}"),
             Decided::Grant => "grant".to_owned(),
             Decided::Check => "check".to_owned(),
+            Decided::Bounds => "bounds".to_owned(),
             Decided::Wasmtime => "wasmtime".to_owned(),
         };
         let told: String = trial.saw.told.escape_debug().take(62).collect();
         let p99 = format!("{:.2} -> {:.2}", ms(trial.alone.p99), ms(trial.beside.p99));
         let leaked = trial.leaked.map_or_else(|| "-".to_owned(), kib);
         println!(
-            "{:<52} {decided:<18} {told:<64} {:>6.1} ms  {p99:>14} {:>5.2} {:>8} {leaked:>8}  {}",
+            "{:<52} {decided:<18} {told:<64} {:>6.1} ms  {p99:>14} {:>5.2} {:>4} M {:>7} {:>5} {:>8} {leaked:>8}  {}",
             trial.name,
             ms(trial.saw.after),
             trial.beside.rate / trial.alone.rate,
+            trial.worst.memory >> 20,
+            trial.worst.threads,
+            trial.worst.files,
             kib(trial.memory),
             trial.control,
         );
@@ -44,7 +58,8 @@ pub(crate) fn print(trials: &[Trial]) {
     }
     println!(
         "p99: of the neighbour's stat, 64 callers, alone and beside the attack; rate: its throughput beside by alone; \
-         memory: above the baseline afterwards; leaked: what the repetitions added."
+         worst, threads, files: resident memory, threads and descriptors of the process at the worst moment of the \
+         attack; memory: above the baseline afterwards; leaked: what the repetitions added."
     );
 }
 

@@ -8,9 +8,9 @@ use wharf::contract::StorageDriver;
 use crate::attack::{Attack, Attacker, File, Saw};
 use crate::lab::{Lab, SECRET};
 use crate::neighbour::{self, Fared};
-use crate::process::{Held, held};
+use crate::process::{Held, Sampler, held, panics};
 use crate::raw;
-use crate::row::{Control, Decided, Row};
+use crate::row::{Bounds, Control, Decided, Row};
 
 const MIB: u64 = 1 << 20;
 
@@ -50,12 +50,16 @@ pub(crate) struct Trial {
     pub(crate) control: String,
     pub(crate) alone: Fared,
     pub(crate) beside: Fared,
+    /// What the process held at the worst moment of the attack.
+    pub(crate) worst: Held,
     /// Above the baseline, in bytes, afterwards.
     pub(crate) memory: i64,
     /// After the repetitions, above what was before; none if it is not cheap.
     pub(crate) leaked: Option<i64>,
     /// What is wrong; empty: it passed.
     pub(crate) wrong: Vec<String>,
+    /// What it waits for, if it failed as was expected.
+    pub(crate) awaits: Option<&'static str>,
 }
 
 pub(crate) struct Bench<'a> {
@@ -84,13 +88,18 @@ impl<'a> Bench<'a> {
         let mut wrong = Vec::new();
         self.lab.tidy();
         let forbidden = self.lab.forbidden.connections();
+        let panics_before = panics();
 
         // Three times at most: the machine may have had other things to do.
         let mut tries = 0;
+        let (mut before, mut worst);
         let (saw, alone, beside) = loop {
             tries += 1;
             let alone = neighbour::measure(&self.neighbour, self.pace.alone).await;
+            before = held();
+            let sampler = Sampler::start();
             let (saw, beside) = self.beside(&row).await;
+            worst = sampler.worst();
             let slow = too_slow(row.burns, &alone, &beside, self.pace.tolerance);
             if slow.is_none() || tries == 3 {
                 wrong.extend(slow);
@@ -100,6 +109,7 @@ impl<'a> Bench<'a> {
         if beside.lost > 0 {
             wrong.push(format!("the neighbour lost {} answers", beside.lost));
         }
+        wrong.extend(too_much(&row.bounds, &before, &worst));
         if !saw.told.starts_with(&row.sees) {
             wrong.push(format!("the caller saw {:?} instead of {:?}", saw.told, row.sees));
         }
@@ -114,6 +124,10 @@ impl<'a> Bench<'a> {
             wrong.push("the secret came out".to_owned());
         }
 
+        // A panic is caught, and whoever it hit is told of a death: but it is the host's.
+        if panics() > panics_before {
+            wrong.push("the host panicked".to_owned());
+        }
         let leaked = if saw.after < CHEAP { Some(self.repeat(&row, &mut wrong).await) } else { None };
         let memory = self.settle(&mut wrong).await;
         if memory > MEMORY as i64 {
@@ -121,9 +135,25 @@ impl<'a> Bench<'a> {
         }
         let control = self.control(&row, &mut wrong).await;
         self.lab.tidy();
+        let awaits = row.awaits.filter(|_| !wrong.is_empty());
+        if let (Some(version), None) = (row.awaits, awaits) {
+            wrong.push(format!("it passes, and was expected to fail until {version}: take the mark away"));
+        }
         // What the control did must be over before the next row's baseline.
         self.settle(&mut wrong).await;
-        Trial { name: row.name, decided: row.decided, saw, control, alone, beside, memory, leaked, wrong }
+        Trial {
+            name: row.name,
+            decided: row.decided,
+            saw,
+            control,
+            alone,
+            beside,
+            worst,
+            memory,
+            leaked,
+            wrong,
+            awaits,
+        }
     }
 
     /// Attacks again and again while the neighbour is measured. Returns what the first caller saw.
@@ -238,6 +268,27 @@ impl<'a> Bench<'a> {
         }
         format!("{what}: {}", told.chars().take(60).collect::<String>().escape_debug())
     }
+}
+
+/// Tells what the process held too much of.
+fn too_much(bounds: &Bounds, before: &Held, worst: &Held) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let memory = worst.memory.saturating_sub(before.memory);
+    if memory > bounds.memory {
+        let (memory, most) = (memory / MIB, bounds.memory / MIB);
+        wrong.push(format!("the process held {memory} MiB more at the worst moment, and may hold {most} MiB"));
+    }
+    let counts = [
+        ("threads", before.threads, worst.threads, bounds.threads),
+        ("descriptors", before.files, worst.files, bounds.files),
+    ];
+    for (what, before, worst, most) in counts {
+        let more = worst.saturating_sub(before);
+        if let Some(most) = most.filter(|most| more > *most) {
+            wrong.push(format!("the process had {more} {what} more at the worst moment, and may have {most}"));
+        }
+    }
+    wrong
 }
 
 /// Tells how the neighbour was too slow; none if it was quick enough.
