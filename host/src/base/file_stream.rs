@@ -20,6 +20,7 @@ use futures::Stream;
 use futures::stream::{self, StreamExt};
 use rustix::buffer::spare_capacity;
 use rustix::io::{Errno, pread};
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::permit::spawn_blocking;
@@ -53,24 +54,27 @@ static OPEN: AtomicUsize = AtomicUsize::new(0);
 /// Returns `length` bytes of `file` from `offset` on, in steps of 256 KiB, or of 1 MiB for a caller that waits for them.
 ///
 /// The file's own position is neither used nor moved, so that one file can be read by many. Must be polled within a
-/// tokio runtime. Dropping the stream abandons the step that is being read.
+/// tokio runtime. What blocks runs on the blocking threads of `threads`, or of the runtime that it is polled in.
+/// Dropping the stream abandons the step that is being read.
 ///
 /// # Errors
 ///
 /// The stream ends with [`ErrorKind::Unavailable`] if the file is shorter, never cleanly before `length` bytes.
-pub(crate) fn read_file(file: Arc<File>, offset: u64, length: u64) -> ByteStream {
+pub(crate) fn read_file(file: Arc<File>, offset: u64, length: u64, threads: Option<Handle>) -> ByteStream {
     if length == 0 {
         return stream::empty().boxed();
     }
     OPEN.fetch_add(1, Ordering::Relaxed);
-    FileStream { file, offset, length, delivered: 0, waited: false, step: None, spare: Arc::default() }.boxed()
+    let stream =
+        FileStream { file, offset, length, threads, delivered: 0, waited: false, step: None, spare: Arc::default() };
+    stream.boxed()
 }
 
 /// Does the same where it may block, and reads what is small at once.
-pub(crate) fn begin_file(file: Arc<File>, offset: u64, length: u64) -> ByteStream {
+pub(crate) fn begin_file(file: Arc<File>, offset: u64, length: u64, threads: Option<Handle>) -> ByteStream {
     let count = match usize::try_from(length) {
         Ok(count) if (1..=SMALL).contains(&length) => count,
-        _ => return read_file(file, offset, length),
+        _ => return read_file(file, offset, length, threads),
     };
     let read = match read_step(&file, Vec::with_capacity(count), offset, count) {
         Ok(bytes) if bytes.len() < count => Err(cut(bytes.len() as u64, length)),
@@ -84,6 +88,8 @@ struct FileStream {
     file: Arc<File>,
     offset: u64,
     length: u64,
+    /// Whose blocking threads read; none: those of the caller's runtime.
+    threads: Option<Handle>,
     /// How many bytes the caller has got.
     delivered: u64,
     /// Whether the caller had to wait for the step that is being read: then the next is a large one. One that is slower
@@ -105,7 +111,10 @@ impl FileStream {
         let (file, spare) = (Arc::clone(&self.file), Arc::clone(&self.spare));
         // Cannot overflow where there is something to read: no file reaches so far.
         let offset = self.offset.saturating_add(done);
-        Some((count, spawn_blocking(move || read_step(&file, spare.take(count), offset, count))))
+        let read = move || read_step(&file, spare.take(count), offset, count);
+        // Either way under the permit that this is polled under.
+        let _entered = self.threads.as_ref().map(Handle::enter);
+        Some((count, spawn_blocking(read)))
     }
 
     /// Ends the stream with an error.
@@ -255,9 +264,9 @@ mod tests {
     }
 
     async fn read(file: &Arc<File>, offset: u64, length: u64) -> Result<Vec<u8>> {
-        let chunks: Vec<Bytes> = read_file(Arc::clone(file), offset, length).try_collect().await?;
+        let chunks: Vec<Bytes> = read_file(Arc::clone(file), offset, length, None).try_collect().await?;
         assert!(chunks.iter().all(|chunk| !chunk.is_empty() && chunk.len() <= LARGE_STEP));
-        let begun: Vec<Bytes> = begin_file(Arc::clone(file), offset, length).try_collect().await?;
+        let begun: Vec<Bytes> = begin_file(Arc::clone(file), offset, length, None).try_collect().await?;
         assert!(begun.concat() == chunks.concat(), "read at once, it is something else");
         Ok(chunks.concat())
     }
@@ -277,8 +286,8 @@ mod tests {
         let (file, bytes) = file(2 * STEP);
         for (offset, length) in [(0, 2 * STEP + 1), (2 * STEP, 1), (STEP - 1, 2 * STEP)] {
             let (offset_of, length) = (offset as u64, length as u64);
-            let begun = begin_file(Arc::clone(&file), offset_of, length);
-            for mut stream in [read_file(Arc::clone(&file), offset_of, length), begun] {
+            let begun = begin_file(Arc::clone(&file), offset_of, length, None);
+            for mut stream in [read_file(Arc::clone(&file), offset_of, length, None), begun] {
                 let mut got = Vec::new();
                 let error = loop {
                     match stream.next().await.expect("the stream ended cleanly") {
@@ -309,7 +318,7 @@ mod tests {
     async fn chunks_that_are_kept_keep_their_bytes() {
         let (file, bytes) = file(8 * STEP);
         let (mut kept, mut at) = (Vec::new(), 0);
-        let mut stream = read_file(file, 0, bytes.len() as u64);
+        let mut stream = read_file(file, 0, bytes.len() as u64, None);
         // Every other is let go of at once, so that its memory is used again.
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.unwrap();
@@ -334,6 +343,7 @@ mod tests {
             file,
             offset: 0,
             length: bytes.len() as u64,
+            threads: None,
             delivered: 0,
             waited: false,
             step: None,

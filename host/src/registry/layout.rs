@@ -4,6 +4,7 @@
 //! One directory is Wharf's own, `_manifests/referrers` of a repository: which manifests name which subject. Distribution
 //! does not look there.
 
+use super::name::MAX_NAME;
 use super::{Algorithm, Digest, RepositoryName, Tag};
 use crate::contract::StoragePath;
 
@@ -30,6 +31,13 @@ pub(super) fn repositories() -> StoragePath {
 /// Returns the name of the repository that a directory is; none if it has no valid name.
 pub(super) fn repository_at(directory: &StoragePath) -> Option<RepositoryName> {
     directory.as_str().strip_prefix(REPOSITORIES)?.strip_prefix('/')?.parse().ok()
+}
+
+/// Returns whether a repository may lie below a directory: not where its name would be longer than a name may be.
+pub(super) fn may_hold_repositories(directory: &StoragePath) -> bool {
+    let name = directory.as_str().strip_prefix(REPOSITORIES).unwrap_or_default();
+    // With a slash before it, and at least one more with a letter behind.
+    name.len() < MAX_NAME
 }
 
 /// The manifests of a repository. It is one if this is there.

@@ -11,9 +11,9 @@ use super::bindings::StorageDriverComponentPre;
 use super::bindings::exports::wharf::storage::driver as wit;
 use super::ceiling::{Stretch, limit_behind};
 use super::convert::excerpt;
-use super::engine::Runtime;
+use super::engine::{Runtime, places, too_many};
 use super::log::LogBudget;
-use super::state::{Sandbox, State};
+use super::state::{Sandbox, Share, State};
 use super::{Grants, Limits};
 use crate::contract::{Error, ErrorKind, Result, is_printable, printable};
 
@@ -39,6 +39,8 @@ pub struct Component {
 struct Inner {
     runtime: Runtime,
     pre: StorageDriverComponentPre<State>,
+    /// How many places of the pool an instance takes.
+    places: u32,
     description: Description,
     imports: Vec<Import>,
     contract: String,
@@ -165,9 +167,14 @@ impl Component {
         let compiled = tokio::task::spawn_blocking(move || wasmtime::component::Component::new(&engine, &bytes))
             .await
             .map_err(|error| refuse(format!("could not be compiled: {error}")))?
-            .map_err(|error| {
-                refuse(format!("is damaged, cut short, or uses what this host does not support: {}", one_line(&error)))
+            .map_err(|error| match too_many(&error) {
+                Some((limit, why)) => Error::new(ErrorKind::LimitExceeded { limit }, format!("{origin} {why}")),
+                None => refuse(format!(
+                    "is damaged, cut short, or uses what this host does not support: {}",
+                    one_line(&error)
+                )),
             })?;
+        let places = places(&compiled);
 
         let ty = compiled.component_type();
         let exports: Vec<String> = ty.exports(&runtime.engine).map(|(name, _)| name.to_owned()).collect();
@@ -191,12 +198,20 @@ impl Component {
                 one_line(&error)
             ))
         })?;
-        let description = describe(runtime, &pre, limits).await.map_err(|error| {
+        let description = describe(runtime, &pre, places, limits).await.map_err(|error| {
             let why = excerpt(error.message().to_owned());
             Error::new(error.kind().clone(), format!("{origin} does not say what it is: {why}"))
         })?;
-        let inner =
-            Inner { runtime: runtime.clone(), pre, description, imports, contract, sha256, origin: origin.to_owned() };
+        let inner = Inner {
+            runtime: runtime.clone(),
+            pre,
+            places,
+            description,
+            imports,
+            contract,
+            sha256,
+            origin: origin.to_owned(),
+        };
         Ok(Component { inner: Arc::new(inner) })
     }
 
@@ -231,6 +246,10 @@ impl Component {
 
     pub(super) fn pre(&self) -> &StorageDriverComponentPre<State> {
         &self.inner.pre
+    }
+
+    pub(super) fn places(&self) -> u32 {
+        self.inner.places
     }
 }
 
@@ -301,8 +320,14 @@ fn check_import(import: &Import) -> std::result::Result<(), String> {
 }
 
 /// Asks an instance without any grant what it is.
-async fn describe(runtime: &Runtime, pre: &StorageDriverComponentPre<State>, limits: &Limits) -> Result<Description> {
+async fn describe(
+    runtime: &Runtime,
+    pre: &StorageDriverComponentPre<State>,
+    places: u32,
+    limits: &Limits,
+) -> Result<Description> {
     let (grants, log) = (Grants::default(), LogBudget::new("describe".into(), limits.log.as_u64()));
+    let share = Share::new(limits, runtime.share(places))?;
     let sandbox = Sandbox {
         engine: &runtime.engine,
         grants: &grants,
@@ -310,8 +335,9 @@ async fn describe(runtime: &Runtime, pre: &StorageDriverComponentPre<State>, lim
         counters: &runtime.counters,
         log: &log,
         http: None,
+        share: &share,
     };
-    let _room = runtime.instance()?;
+    let _room = runtime.instance(places)?;
     let stretch = Stretch::default();
     let mut store = sandbox.store(Arc::default(), stretch.clone())?;
     let asking = stretch.around(async {

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::FutureExt;
 use futures::stream::{Stream, StreamExt};
+use wasmtime::component::Access as StoreAccess;
 
 use super::bindings::exports::wharf::storage::driver as wit;
 use super::component::{Access, Component};
@@ -16,6 +17,7 @@ use super::http::{HttpClient, check_redirect};
 use super::log::LogBudget;
 use super::pool::Pool;
 use super::reading::{take_body, take_listing};
+use super::state::{Share, State};
 use super::worker::Spec;
 use super::writer::GuestWriter;
 use crate::base::capacity::Taken;
@@ -110,6 +112,8 @@ impl ComponentDriver {
             grants: allow.clone(),
             limits: limits.clone(),
             http: client,
+            share: Share::new(limits, runtime.share(self.component.places()))?,
+            places: self.component.places(),
             runtime,
         })
     }
@@ -159,7 +163,8 @@ impl std::fmt::Debug for OpenedDriver {
     }
 }
 
-/// Calls one function of the guest's driver that answers with a plain result, with arguments to be cloned for each try.
+/// Calls one function of the guest's driver that answers with a plain result, with arguments to be cloned for each try. What a
+/// guest says is cut to what is shown before anybody waits with it.
 macro_rules! call {
     ($self:ident, $operation:expr, $effect:expr, $function:ident($($argument:ident),*)) => {
         $self
@@ -168,12 +173,12 @@ macro_rules! call {
                 $(let $argument = $argument.clone();)*
                 async move {
                     let driver = guest.bindings.wharf_storage_driver().storage_driver();
-                    driver.$function(accessor, guest.driver $(, $argument)*).await
+                    let answer = driver.$function(accessor, guest.driver $(, $argument)*).await?;
+                    Ok(answer.map_err(|error| convert::error(error, 0)))
                 }
                 .boxed()
             })
             .await?
-            .map_err(|error| convert::error(error, 0))
     };
 }
 
@@ -189,24 +194,28 @@ type ListingResult = std::result::Result<
 macro_rules! call_listing {
     ($self:ident, $operation:expr, $function:ident($($argument:ident),*)) => {{
         let open = $self.pool.open_reader()?;
+        let spec = Arc::clone($self.pool.spec());
         let items = $self
             .pool
             .call($operation, Effect::Read, move |accessor, guest, keep| {
                 $(let $argument = $argument.clone();)*
+                let spec = Arc::clone(&spec);
                 async move {
                     let driver = guest.bindings.wharf_storage_driver().storage_driver();
                     let answer: ListingResult = driver.$function(accessor, guest.driver $(, $argument)*).await?;
                     match answer {
                         Ok((stream, result)) => {
-                            accessor.with(|mut access| take_listing(&mut access, stream, result, keep)).map(Ok)
+                            let take = |mut access: StoreAccess<'_, State>| {
+                                take_listing(&mut access, stream, result, keep, &spec.limits)
+                            };
+                            accessor.with(take).map(Ok)
                         }
-                        Err(error) => Ok(Err(error)),
+                        Err(error) => Ok(Err(convert::error(error, 0))),
                     }
                 }
                 .boxed()
             })
-            .await?
-            .map_err(|error| convert::error(error, 0))?;
+            .await??;
         Ok(counted(items.into_entries($self.pool.spec().limits.clone()), open).boxed())
     }};
 }
@@ -233,59 +242,74 @@ impl StorageDriver for OpenedDriver {
 
     async fn get_content(&self, path: &StoragePath) -> Result<Bytes> {
         let path = path.to_string();
-        let content = call!(self, Operation::GetContent, Effect::Read, call_get_content(path))?;
-        if content.len() as u64 > MAX_CONTENT {
-            return Err(convert::fault(format!(
-                "`get-content` returned {} bytes; it may {MAX_CONTENT}",
-                content.len()
-            )));
-        }
-        Ok(content.into())
+        self.pool
+            .call(Operation::GetContent, Effect::Read, move |accessor, guest, _keep| {
+                let path = path.clone();
+                async move {
+                    let driver = guest.bindings.wharf_storage_driver().storage_driver();
+                    let content = match driver.call_get_content(accessor, guest.driver, path).await? {
+                        Ok(content) => content,
+                        Err(error) => return Ok(Err(convert::error(error, 0))),
+                    };
+                    // Let go of here, and not only when the caller gets to it.
+                    Ok(match content.len() as u64 {
+                        0..=MAX_CONTENT => Ok(Bytes::from(content)),
+                        length => {
+                            Err(convert::fault(format!("`get-content` returned {length} bytes; it may {MAX_CONTENT}")))
+                        }
+                    })
+                }
+                .boxed()
+            })
+            .await?
     }
 
     async fn put_content(&self, path: &StoragePath, content: Bytes) -> Result<()> {
         let path = path.to_string();
-        let answer = self
-            .pool
+        self.pool
             .call(Operation::PutContent, Effect::Change, move |accessor, guest, _keep| {
                 let (path, content) = (path.clone(), content.clone());
                 async move {
                     let driver = guest.bindings.wharf_storage_driver().storage_driver();
-                    driver.call_put_content(accessor, guest.driver, path, content.into()).await
+                    let answer = driver.call_put_content(accessor, guest.driver, path, content.into()).await?;
+                    Ok(answer.map_err(|error| convert::error(error, 0)))
                 }
                 .boxed()
             })
-            .await?;
-        answer.map_err(|error| convert::error(error, 0))
+            .await?
     }
 
     async fn reader(&self, path: &StoragePath, range: ByteRange) -> Result<Reader> {
-        let asked = path.to_string();
+        let spec = self.pool.spec();
+        let (asked, limits) = (path.clone(), Arc::clone(spec));
         let open = self.pool.open_reader()?;
         let answer = self
             .pool
             .call(Operation::Reader, Effect::Read, move |accessor, guest, keep| {
-                let asked = asked.clone();
+                let (asked, limits) = (asked.clone(), Arc::clone(&limits));
                 async move {
                     let driver = guest.bindings.wharf_storage_driver().storage_driver();
-                    match driver.call_reader(accessor, guest.driver, asked, range.offset, range.length).await? {
-                        Ok((info, stream, result)) => accessor
-                            .with(|mut access| take_body(&mut access, stream, result, keep))
-                            .map(|body| Ok((info, body))),
-                        Err(error) => Ok(Err(error)),
+                    let path = asked.to_string();
+                    match driver.call_reader(accessor, guest.driver, path, range.offset, range.length).await? {
+                        Ok((info, stream, result)) => {
+                            let info = convert::file_info(info, &asked, &limits.limits);
+                            // Taken in any case, so that the guest's ends are not left open.
+                            let body = accessor.with(|mut access| take_body(&mut access, stream, result, keep))?;
+                            Ok(info.map(|info| (info, body)))
+                        }
+                        Err(error) => Ok(Err(convert::error(error, range.offset))),
                     }
                 }
                 .boxed()
             })
             .await?;
-        let (info, body) = answer.map_err(|error| convert::error(error, range.offset))?;
-        let spec = self.pool.spec();
-        let info = convert::file_info(info, path, &spec.limits)?;
+        let (info, body) = answer?;
         if info.is_dir {
             return Err(convert::fault("it opened a directory for reading"));
         }
         let length = range.count_in(info.size).ok_or_else(|| Error::invalid_offset(path, range.offset))?;
-        let stream = body.into_stream(length, spec.limits.stream_idle, Arc::clone(&spec.runtime.counters));
+        let counters = Arc::clone(&spec.runtime.counters);
+        let stream = body.into_stream(length, spec.limits.stream_idle, counters, &spec.share.threads);
         Ok(Reader::new(info, counted(stream, open).boxed()))
     }
 
@@ -302,19 +326,29 @@ impl StorageDriver for OpenedDriver {
                     let append = mode == WriteMode::Append;
                     let opened = driver.call_writer(accessor, guest.driver, path, append).await?;
                     // Made here, so that a caller who has gone away drops, and so closes, it.
-                    Ok(opened.map(|(handle, size)| GuestWriter::new(keep, open, handle, size, &limits)))
+                    let writer = opened.map(|(handle, size)| GuestWriter::new(keep, open, handle, size, &limits));
+                    Ok(writer.map_err(|error| convert::error(error, 0)))
                 }
                 .boxed()
             })
             .await?;
-        let writer = answer.map_err(|error| convert::error(error, 0))?;
-        Ok(Box::new(writer))
+        Ok(Box::new(answer?))
     }
 
     async fn stat(&self, path: &StoragePath) -> Result<FileInfo> {
-        let asked = path.to_string();
-        let info = call!(self, Operation::Stat, Effect::Read, call_stat(asked))?;
-        convert::file_info(info, path, &self.pool.spec().limits)
+        let (asked, spec) = (path.clone(), Arc::clone(self.pool.spec()));
+        self.pool
+            .call(Operation::Stat, Effect::Read, move |accessor, guest, _keep| {
+                let (asked, spec) = (asked.clone(), Arc::clone(&spec));
+                async move {
+                    let driver = guest.bindings.wharf_storage_driver().storage_driver();
+                    let info = driver.call_stat(accessor, guest.driver, asked.to_string()).await?;
+                    let info = info.map_err(|error| convert::error(error, 0));
+                    Ok(info.and_then(|info| convert::file_info(info, &asked, &spec.limits)))
+                }
+                .boxed()
+            })
+            .await?
     }
 
     async fn list(&self, path: &StoragePath, start_after: Option<&Position>) -> Result<EntryStream> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use wasmtime::component::Linker;
+use wasmtime::component::{Component, Linker};
 use wasmtime::{Cache, CacheConfig, Config, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::counters::Counters;
@@ -21,9 +21,22 @@ use crate::contract::{Error, ErrorKind, Result};
 /// spinning guests beside it, a neighbour's worst `stat` is 1.3 ms at this tick, and 20 ms at one of 10 ms.
 const TICK: Duration = Duration::from_millis(1);
 
-/// How many core instances and tables the pool holds for each component instance. A component written in Rust has one to
-/// four core instances.
-const CORES: u32 = 4;
+/// How many memories, tables and core instances one component may have. One written in Rust has one memory, one table and
+/// up to four core instances; one linked from many libraries, as Python's are, some twenty core instances.
+const MEMORIES: u32 = 8;
+const TABLES: u32 = 64;
+const CORES: u32 = 64;
+
+/// How many tables the pool holds for each place in it. A component that has more takes several places, as one does that
+/// has several memories.
+const TABLES_IN_A_PLACE: u32 = 4;
+
+/// The most that the runtime's own structures for one component's instances may take, in bytes. wasmtime's own limit of
+/// 1 MiB is close to what a large component needs.
+const STRUCTURES: usize = 4 * 1024 * 1024;
+
+/// The part of the pool's places that one driver may take.
+const SHARE: u32 = 4;
 
 /// How many fibers it holds for each: a call has one while it runs, and hands it back while it waits. Each takes two of
 /// the mappings that the system allows a process, some 65,000.
@@ -35,7 +48,8 @@ pub struct RuntimeConfig {
     /// The directory where compiled code is kept between runs. None: it is kept nowhere, and every start compiles
     /// anew. Whoever can write to it can run code in this process: give it to nobody else.
     pub cache: Option<PathBuf>,
-    /// How many instances of components there may be at a time, over all drivers. Each costs some 6 GiB of addresses,
+    /// How many instances of components there may be at a time, over all drivers; one that has several memories, or more
+    /// than four tables, counts as several. A driver takes a quarter of them at most. Each costs some 6 GiB of addresses,
     /// and memory only as it uses it. Default 2,048.
     pub instances: NonZeroU32,
     /// Finds the addresses of the names that components ask for. Default: the system's resolver.
@@ -128,19 +142,24 @@ impl Runtime {
         usize::try_from(self.limit.get()).unwrap_or(usize::MAX).saturating_sub(self.instances.available_permits())
     }
 
-    /// Takes room for one more instance.
+    /// Takes the places of one more instance.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::LimitExceeded`] of `instances` if there is none.
-    pub(super) fn instance(&self) -> Result<OwnedSemaphorePermit> {
-        Arc::clone(&self.instances).try_acquire_owned().map_err(|_| {
+    /// [`ErrorKind::LimitExceeded`] of `instances` if there are none.
+    pub(super) fn instance(&self, places: u32) -> Result<OwnedSemaphorePermit> {
+        Arc::clone(&self.instances).try_acquire_many_owned(places).map_err(|_| {
             let message = format!(
                 "{} instances of components run in this process, which is its limit (`RuntimeConfig::instances`)",
                 self.limit
             );
             Error::new(ErrorKind::LimitExceeded { limit: "instances" }, message)
         })
+    }
+
+    /// Returns how many places one driver may take, whose instances take so many each: four instances in any case.
+    pub(super) fn share(&self, places: u32) -> u32 {
+        (self.limit.get() / SHARE).max(places.saturating_mul(4))
     }
 
     /// Returns the counters of the bytes that were moved.
@@ -157,12 +176,18 @@ impl std::fmt::Debug for Runtime {
 
 fn engine(cache: Option<PathBuf>, instances: NonZeroU32) -> wasmtime::Result<Engine> {
     let instances = instances.get();
-    let cores = instances.saturating_mul(CORES);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
-        .total_core_instances(cores)
+        .max_component_instance_size(STRUCTURES)
+        .max_core_instance_size(STRUCTURES)
+        .max_core_instances_per_component(CORES)
+        .total_core_instances(instances.saturating_mul(CORES))
+        .max_memories_per_component(MEMORIES)
+        .max_memories_per_module(MEMORIES)
         .total_memories(instances)
-        .total_tables(cores)
+        .max_tables_per_component(TABLES)
+        .max_tables_per_module(TABLES)
+        .total_tables(instances.saturating_mul(TABLES_IN_A_PLACE))
         .table_elements(TABLE_ELEMENTS)
         .total_stacks(instances.saturating_mul(FIBERS));
     let mut engine = Config::new();
@@ -177,6 +202,31 @@ fn engine(cache: Option<PathBuf>, instances: NonZeroU32) -> wasmtime::Result<Eng
         engine.cache(Some(Cache::new(cache)?));
     }
     Engine::new(&engine)
+}
+
+/// Returns how many places of the pool an instance of a component takes.
+pub(super) fn places(component: &Component) -> u32 {
+    // A component is made of modules of its own only: there is none without an answer.
+    component
+        .resources_required()
+        .map_or(MEMORIES, |required| required.num_memories.max(required.num_tables.div_ceil(TABLES_IN_A_PLACE)).max(1))
+}
+
+/// Returns the limit that a component reaches by what it is made of, and in words what it may have.
+///
+/// wasmtime's errors have no type that could be asked for; the rows of the hostile collection would fail if their words
+/// changed.
+pub(super) fn too_many(error: &wasmtime::Error) -> Option<(&'static str, String)> {
+    let words = format!("{error:#}");
+    let limits = [
+        ("Wasm linear memories, which", "memories", MEMORIES),
+        ("defined memories count of", "memories", MEMORIES),
+        ("tables, which exceeds", "tables", TABLES),
+        ("defined tables count of", "tables", TABLES),
+        ("core module instances, which", "core instances", CORES),
+    ];
+    let (_, limit, most) = limits.into_iter().find(|(said, ..)| words.contains(said))?;
+    Some((limit, format!("has too many {limit}: a component may have {most}")))
 }
 
 fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {

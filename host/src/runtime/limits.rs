@@ -57,8 +57,14 @@ pub struct Limits {
     /// 16,384.
     pub handles: u32,
     /// How many files and directories each instance may have open at a time, parts of HTTP messages among them; and how
-    /// many files it may stream. Each is an open file of the host's process. Default 1,024.
+    /// many files and directories it may stream, in either direction. Each is an open file of the host's process. Default
+    /// 1,024.
     pub files: u32,
+    /// How many calls to the file system each instance may have begun and not ended. Default 1,024.
+    pub calls: NonZeroU32,
+    /// How many threads of the host may wait for the driver's files at a time, for all its instances: what is more waits
+    /// its turn. They are apart from those of the host and of other drivers. Default 32.
+    pub threads: NonZeroU32,
     /// How many bytes one call may hand over outside of streams: contents, lists, names. `get-content` needs 16 MiB.
     /// Default 32 MiB.
     #[serde(serialize_with = "exact")]
@@ -133,6 +139,7 @@ impl Default for Limits {
         const DEATHS: NonZeroU32 = some(NonZeroU32::new(5));
         const STREAMS: NonZeroU32 = some(NonZeroU32::new(1024));
         const REQUESTS: NonZeroU32 = some(NonZeroU32::new(256));
+        const THREADS: NonZeroU32 = some(NonZeroU32::new(32));
         Limits {
             open: Duration::from_secs(10),
             operation: Duration::from_secs(60),
@@ -142,6 +149,8 @@ impl Default for Limits {
             tables: 65_536,
             handles: 16_384,
             files: 1024,
+            calls: STREAMS,
+            threads: THREADS,
             transfer: ByteSize::mib(32),
             text: ByteSize::kib(16),
             log: ByteSize::mib(1),

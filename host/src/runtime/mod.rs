@@ -32,6 +32,7 @@ mod files;
 #[doc(hidden)]
 pub mod fuzzing;
 mod grants;
+mod held;
 mod http;
 mod limits;
 mod log;
@@ -40,6 +41,7 @@ mod reading;
 mod state;
 mod status;
 mod streams;
+mod threads;
 mod worker;
 mod writer;
 

@@ -91,7 +91,7 @@ impl Pool {
         take(&self.writers, "writers")
     }
 
-    pub(super) fn spec(&self) -> &Spec {
+    pub(super) fn spec(&self) -> &Arc<Spec> {
         &self.spec
     }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::channel::{mpsc, oneshot};
 use futures::stream::{self, BoxStream, Stream, StreamExt};
 use wasmtime::AsContextMut;
-use wasmtime::component::{Access, FutureReader, Lift, StreamReader};
+use wasmtime::component::{Access, FutureReader, StreamReader};
 
 use super::bindings::exports::wharf::storage::driver as wit;
 use super::counters::Counters;
@@ -15,7 +15,8 @@ use super::death::Effect;
 use super::files::FileProducer;
 use super::http::BodyProducer;
 use super::state::State;
-use super::streams::{ChunkConsumer, ItemConsumer, ResultConsumer};
+use super::streams::{Batch, ChunkConsumer, EntryConsumer, ResultConsumer};
+use super::threads::Threads;
 use super::worker::Busy;
 use super::{Limits, convert};
 use crate::base::{cached, file_stream};
@@ -55,7 +56,7 @@ pub(super) struct Items<T> {
 
 /// What a guest says of a stream after its end.
 struct End {
-    outcome: oneshot::Receiver<Outcome>,
+    outcome: oneshot::Receiver<Result<()>>,
     /// Keeps the instance until it has spoken.
     worker: Busy,
 }
@@ -86,29 +87,39 @@ pub(super) fn take_body(
 }
 
 /// Takes over a listing and the result that follows it.
-pub(super) fn take_listing<T: Lift + Send + 'static>(
+pub(super) fn take_listing(
     access: &mut Access<'_, State>,
-    stream: StreamReader<T>,
+    stream: StreamReader<wit::Entry>,
     result: FutureReader<Outcome>,
     worker: Busy,
-) -> wasmtime::Result<Items<Vec<T>>> {
+    limits: &Limits,
+) -> wasmtime::Result<Items<Batch>> {
     let (consumer, outcome) = ResultConsumer::new();
     result.pipe(access.as_context_mut(), consumer)?;
-    let items = ItemConsumer::pipe(stream, access.as_context_mut())?;
+    let items = EntryConsumer::pipe(stream, access.as_context_mut(), Limits::bytes(limits.text))?;
     Ok(Items { items, end: End { outcome, worker } })
 }
 
 impl Body {
     /// Returns the bytes as a stream of at most `length`. `base` sees to it that they are not fewer.
-    pub(super) fn into_stream(self, length: u64, idle: Duration, counters: Arc<Counters>) -> ByteStream {
+    pub(super) fn into_stream(
+        self,
+        length: u64,
+        idle: Duration,
+        counters: Arc<Counters>,
+        threads: &Arc<Threads>,
+    ) -> ByteStream {
         match self {
             Body::File(PassedFile { file, offset, end }) => {
                 let bytes = match cached::read(&file, offset, length) {
                     Some(bytes) if bytes.is_empty() => stream::empty().boxed(),
                     Some(bytes) => stream::iter([Ok(Bytes::from(bytes))]).boxed(),
-                    None => file_stream::read_file(file, offset, length),
+                    None => file_stream::read_file(file, offset, length, Some(threads.handle().clone())),
                 };
+                // The driver may be closed before its file is read.
+                let threads = Arc::clone(threads);
                 let bytes = bytes.inspect(move |chunk| {
+                    let _ = &threads;
                     if let Ok(chunk) = chunk {
                         counters.count_passed_through(chunk.len());
                     }
@@ -151,16 +162,21 @@ fn cut_short(error: &wasmtime_wasi_http::Error) -> Error {
     Error::new(ErrorKind::Unavailable, format!("the response of the component's server was cut short: {error}"))
 }
 
-impl Items<Vec<wit::Entry>> {
+impl Items<Batch> {
     /// Returns the entries as a listing.
     pub(super) fn into_entries(self, limits: Limits) -> EntryStream {
         self.into_stream(limits.stream_idle)
             .flat_map(move |batch| {
-                let entries: Vec<Result<_>> = match batch {
-                    Ok(batch) => batch.into_iter().map(|entry| convert::entry(entry, &limits)).collect(),
-                    Err(error) => vec![Err(error)],
+                let (entries, hold): (Vec<Result<_>>, _) = match batch {
+                    Ok(Batch { entries, hold }) => {
+                        (entries.into_iter().map(|entry| convert::entry(entry, &limits)).collect(), hold)
+                    }
+                    Err(error) => (vec![Err(error)], None),
                 };
-                stream::iter(entries)
+                // Held until the last of them is taken.
+                stream::iter(entries).inspect(move |_| {
+                    let _ = &hold;
+                })
             })
             .boxed()
     }
@@ -191,7 +207,7 @@ impl End {
     /// Waits for what the guest says.
     async fn within(mut self, idle: Duration) -> Result<()> {
         match tokio::time::timeout(idle, &mut self.outcome).await {
-            Ok(Ok(outcome)) => outcome.map_err(|error| convert::error(error, 0)),
+            Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(self.worker.died(Effect::Read).await),
             Err(_) => Err(self.idle(idle)),
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store, UpdateDeadline};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
@@ -11,9 +11,11 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::ceiling::{Ceiling, LimitReached, Stretch};
 use super::counters::Counters;
+use super::held::{ALLOWANCE, Allowance};
 use super::http::{Hooks, HttpClient};
 use super::limits::permits;
 use super::log::{Log, LogBudget};
+use super::threads::Threads;
 use super::{Grants, Limits};
 use crate::contract::{Error, ErrorKind, Result};
 
@@ -26,8 +28,14 @@ pub(super) struct State {
     ceiling: Ceiling,
     pub(super) counters: Arc<Counters>,
     pub(super) stretch: Stretch,
-    /// One permit for each file that is streamed.
+    /// One permit for each stream of a file or a directory: it holds a descriptor.
     pub(super) streamed_files: Arc<Semaphore>,
+    /// One permit for each call that waits for the file system.
+    pub(super) calls: Arc<Semaphore>,
+    /// Where calls wait.
+    pub(super) threads: Arc<Threads>,
+    /// What the host may hold of its bytes.
+    pub(super) allowance: Arc<Allowance>,
 }
 
 impl WasiView for State {
@@ -52,6 +60,47 @@ pub(super) struct Sandbox<'a> {
     pub(super) log: &'a Arc<LogBudget>,
     /// What its requests go through; none: it has none.
     pub(super) http: Option<Arc<HttpClient>>,
+    /// What the driver's instances share of the host: threads for files, and memory for what is under way.
+    pub(super) share: &'a Share,
+}
+
+/// What all instances of a driver share.
+pub(super) struct Share {
+    pub(super) threads: Arc<Threads>,
+    pub(super) allowance: Arc<Allowance>,
+    /// The places in the pool that its instances may take together.
+    places: Arc<Semaphore>,
+    most_places: u32,
+}
+
+impl Share {
+    /// # Errors
+    ///
+    /// Those of [`Threads::new`].
+    pub(super) fn new(limits: &Limits, places: u32) -> Result<Self> {
+        Ok(Share {
+            threads: Arc::new(Threads::new(limits.threads)?),
+            allowance: Allowance::new(ALLOWANCE),
+            places: permits(places),
+            most_places: places,
+        })
+    }
+
+    /// Takes the places of one more instance out of the driver's share of the pool.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::LimitExceeded`] of `instances` if its other instances have them all.
+    pub(super) fn instance(&self, places: u32) -> Result<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).try_acquire_many_owned(places).map_err(|_| {
+            let message = format!(
+                "the instances of the driver take its share of {} places already (`RuntimeConfig::instances`), an instance \
+                 takes {places}; lower `limits: {{ workers: .. }}`",
+                self.most_places
+            );
+            Error::new(ErrorKind::LimitExceeded { limit: "instances" }, message)
+        })
+    }
 }
 
 impl Sandbox<'_> {
@@ -75,6 +124,9 @@ impl Sandbox<'_> {
             counters: Arc::clone(self.counters),
             stretch: stretch.clone(),
             streamed_files: permits(limits.files),
+            calls: permits(limits.calls.get()),
+            threads: Arc::clone(&self.share.threads),
+            allowance: Arc::clone(&self.share.allowance),
         };
         let mut store = Store::new(self.engine, state);
         store.limiter(|state| &mut state.ceiling);

@@ -20,7 +20,7 @@ use super::death::{Cause, Effect, Kill, Opener, Watch};
 use super::engine::Runtime;
 use super::http::HttpClient;
 use super::log::LogBudget;
-use super::state::{Sandbox, State};
+use super::state::{Sandbox, Share, State};
 use super::{Grants, Limits, convert};
 use crate::contract::{Capabilities, Error, ErrorKind, Operation, Result, printable};
 
@@ -34,6 +34,9 @@ pub(super) struct Spec {
     pub(super) limits: Limits,
     pub(super) log: Arc<LogBudget>,
     pub(super) http: Option<Arc<HttpClient>>,
+    pub(super) share: Share,
+    /// How many places of the pool each instance takes.
+    pub(super) places: u32,
 }
 
 /// An instance, with the driver that was opened in it.
@@ -74,7 +77,7 @@ impl Worker {
     /// [`ErrorKind::Unavailable`] if the instance dies.
     pub(super) async fn start(spec: &Arc<Spec>) -> Result<Arc<Worker>> {
         let kill = Kill::new(&spec.name);
-        let room = spec.runtime.instance()?;
+        let room = (spec.share.instance(spec.places)?, spec.runtime.instance(spec.places)?);
         let sandbox = Sandbox {
             engine: &spec.runtime.engine,
             grants: &spec.grants,
@@ -82,6 +85,7 @@ impl Worker {
             counters: &spec.runtime.counters,
             log: &spec.log,
             http: spec.http.clone(),
+            share: &spec.share,
         };
         let stretch = Stretch::default();
         let store = sandbox.store(kill.flag(), stretch.clone())?;

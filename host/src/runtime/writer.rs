@@ -12,7 +12,6 @@ use futures::SinkExt;
 use futures::channel::{mpsc, oneshot};
 use wasmtime::component::{Accessor, ResourceAny, StreamReader};
 
-use super::bindings::exports::wharf::storage::driver as wit;
 use super::death::Effect;
 use super::state::State;
 use super::streams::ChunkProducer;
@@ -21,7 +20,8 @@ use super::{Limits, convert};
 use crate::base::capacity::Taken;
 use crate::contract::{Error, ErrorKind, FileWriter, Operation, Result};
 
-type Written = std::result::Result<u64, wit::Error>;
+/// What a guest said, cut to what is shown of it: nobody may ask for it for a while.
+type Written = Result<u64>;
 
 /// The host's end of an upload. Dropped, it closes the guest's.
 pub(super) struct GuestWriter {
@@ -103,7 +103,7 @@ impl GuestWriter {
                 let fault = format!("its writer has {size} bytes after it was given {}", self.size);
                 Err(convert::fault(fault))
             }
-            Ok(Ok(Err(error))) => Err(convert::error(error, 0)),
+            Ok(Ok(Err(error))) => Err(error),
             Ok(Err(_)) => Err(self.worker.died(Effect::Change).await),
             Err(_) => Err(self.no_progress()),
         }
@@ -129,7 +129,7 @@ impl GuestWriter {
             })
             .await;
         let ended = match ended {
-            Ok(ended) => ended.map_err(|error| convert::error(error, 0)),
+            Ok(ended) => ended,
             Err(Failure::Error(error)) => Err(error),
             Err(Failure::NotBegun) => Err(self.worker.died(Effect::Change).await),
         };
@@ -208,7 +208,7 @@ impl Drop for GuestWriter {
                 }
                 // Nobody is left to hear of a failure but the log.
                 if let Err(error) = end_upload(accessor, guest, handle, End::Close).await? {
-                    tracing::warn!(error = error.message, "a dropped upload could not be closed");
+                    tracing::warn!(error = error.message(), "a dropped upload could not be closed");
                 }
                 Ok(())
             })
@@ -241,11 +241,12 @@ async fn end_upload(
     end: End,
 ) -> wasmtime::Result<Written> {
     let writer = guest.bindings.wharf_storage_driver().file_writer();
-    match end {
-        End::Close => writer.call_close(accessor, handle).await,
-        End::Commit => writer.call_commit(accessor, handle).await,
-        End::Cancel => Ok(writer.call_cancel(accessor, handle).await?.map(|()| 0)),
-    }
+    let ended = match end {
+        End::Close => writer.call_close(accessor, handle).await?,
+        End::Commit => writer.call_commit(accessor, handle).await?,
+        End::Cancel => writer.call_cancel(accessor, handle).await?.map(|()| 0),
+    };
+    Ok(ended.map_err(|error| convert::error(error, 0)))
 }
 
 async fn write(
@@ -258,6 +259,6 @@ async fn write(
     let stream = accessor.with(|access| StreamReader::new(access, ChunkProducer::new(chunks)))?;
     let result = guest.bindings.wharf_storage_driver().file_writer().call_write(accessor, handle, stream).await?;
     // A writer that is gone does not want to know.
-    let _ = written.send(result);
+    let _ = written.send(result.map_err(|error| convert::error(error, 0)));
     Ok(())
 }

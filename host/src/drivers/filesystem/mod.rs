@@ -191,7 +191,7 @@ impl StorageDriver for Filesystem {
     async fn reader(&self, path: &StoragePath, range: ByteRange) -> Result<Reader> {
         let open = move |root: &Root, path: &StoragePath| {
             let (file, info, count) = store::open(root, path, range)?;
-            Ok(Reader::new(info, file_stream::begin_file(Arc::new(file), range.offset, count)))
+            Ok(Reader::new(info, file_stream::begin_file(Arc::new(file), range.offset, count, None)))
         };
         self.run(path, open).await
     }

@@ -34,7 +34,8 @@ impl Store {
     }
 }
 
-/// A walk through the directories that are, or may hold, repositories: one open listing for each level.
+/// A walk through the directories that are, or may hold, repositories: one open listing for each level. There are no more
+/// levels than a repository's name can have, whatever a store says that it holds.
 pub(super) struct Descent {
     open: Vec<EntryStream>,
     entering: Option<StoragePath>,
@@ -84,12 +85,41 @@ impl Descent {
                 Some(Entry { path, is_dir: true, .. })
                     if path.file_name().is_some_and(|name| !name.starts_with('_')) =>
                 {
-                    self.entering = Some(path.clone());
+                    if layout::may_hold_repositories(&path) {
+                        self.entering = Some(path.clone());
+                    }
                     return Ok(Some(path));
                 }
                 Some(_) => {}
             }
         }
         Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::contract::StorageDriver;
+    use crate::drivers::inmemory::InMemory;
+
+    #[tokio::test]
+    async fn a_store_without_a_bottom_costs_no_more_listings_than_a_name_has_components() {
+        let driver = Arc::new(InMemory::new());
+        let deep = format!("{}{}/file", layout::repositories(), "/a".repeat(400));
+        driver.put_content(&StoragePath::parse(deep).unwrap(), Bytes::new()).await.unwrap();
+        let store = Store::new(driver);
+        let mut descent = Descent::begin(&store, None).await.unwrap();
+        let (mut directories, mut most) = (0, 0);
+        while descent.next(&store).await.unwrap().is_some() {
+            directories += 1;
+            most = most.max(descent.open.len());
+        }
+        assert_eq!((directories, most), (128, 128), "`a/a/...` of 255 characters has 128 components");
     }
 }
