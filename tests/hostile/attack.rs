@@ -20,6 +20,9 @@ use crate::logged::logged;
 /// The largest number of entries, and of bytes, that a caller takes.
 const ENOUGH: u64 = 20_000_000;
 
+/// How long a slow caller keeps what it has.
+const HELD: Duration = Duration::from_millis(300);
+
 /// What is asked of the driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
@@ -30,6 +33,10 @@ pub(crate) enum Operation {
     GetContent,
     PutContent,
     Read,
+    /// Opens so many listings, takes one entry of each, and keeps them for a while.
+    HoldListings(usize),
+    /// Opens so many files, takes the first bytes of each, and keeps them for a while.
+    HoldReaders(usize),
     /// Opens a file, does not read it for a while, and goes away.
     HoldReader,
     List,
@@ -220,6 +227,26 @@ async fn ask(attack: &Attack, driver: &Arc<dyn StorageDriver>) -> Result<String>
             driver.stat(&path("/quiet")).await?;
             drop(stream);
             Ok("an open file, and other answers beside it".to_owned())
+        }
+        Operation::HoldListings(count) => {
+            let mut kept = Vec::new();
+            for _ in 0..count {
+                let mut entries = driver.list(&target, None).await?;
+                entries.next().await.transpose()?;
+                kept.push(entries);
+            }
+            tokio::time::sleep(HELD).await;
+            Ok(format!("{count} listings held"))
+        }
+        Operation::HoldReaders(count) => {
+            let mut kept = Vec::new();
+            for _ in 0..count {
+                let mut stream = driver.reader(&target, ByteRange::ALL).await?;
+                stream.next().await.transpose()?;
+                kept.push(stream);
+            }
+            tokio::time::sleep(HELD).await;
+            Ok(format!("{count} files held"))
         }
         Operation::List => entries(driver.list(&target, None).await?).await,
         Operation::Walk => entries(driver.walk(&target, None).await?).await,

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -12,6 +13,9 @@ use crate::server::Server;
 
 /// What must not be read.
 pub(crate) const SECRET: &str = "the secret that nobody granted";
+
+/// The size of the file `large`, which is longer than what a stream holds.
+const LARGE: u64 = 8 << 20;
 
 /// An environment variable with it.
 pub(crate) const VARIABLE: &str = "WHARF_TEST_SECRET";
@@ -69,12 +73,14 @@ impl Lab {
         self.directory.path()
     }
 
-    /// Makes the granted directory as it was: one file, and links that somebody else left there, which lead outside.
+    /// Makes the granted directory as it was: two files, a FIFO, and links that somebody else left there, which lead outside.
     pub(crate) fn tidy(&self) {
         let (inside, outside) = (self.inside(), self.outside());
         std::fs::remove_dir_all(&inside).unwrap();
         std::fs::create_dir(&inside).unwrap();
         std::fs::write(inside.join("file"), "inside").unwrap();
+        std::fs::File::create(inside.join("large")).unwrap().set_len(LARGE).unwrap();
+        assert!(Command::new("mkfifo").arg(inside.join("fifo")).status().unwrap().success());
         std::os::unix::fs::symlink(outside.join("secret"), inside.join("left-absolute")).unwrap();
         std::os::unix::fs::symlink("../outside/secret", inside.join("left-relative")).unwrap();
         std::os::unix::fs::symlink("../outside", inside.join("left-directory")).unwrap();

@@ -49,7 +49,12 @@ impl Store {
     pub(crate) async fn open(&self, path: &str, how: Open) -> Result<(Metadata, File)> {
         let file = match self.dir.open(names::relative(path), how).await {
             Err(error) if error.code() == ErrorCode::IsDirectory => return Err(Error::path_not_found()),
-            opened => opened?,
+            Err(error) => {
+                // The host opens no device and no pipe, and such a thing is nothing that a caller stored.
+                self.metadata(path).await?;
+                return Err(error.into());
+            }
+            Ok(file) => file,
         };
         let metadata = file.metadata().await?;
         match metadata.file_type {

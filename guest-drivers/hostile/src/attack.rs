@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::bindings::wharf::storage::types::{Error, ErrorKind};
-use crate::{error, files, handles};
+use crate::{error, files, handles, hoard};
 
 /// The driver's parameters.
 #[derive(Clone, Debug, Deserialize)]
@@ -161,6 +161,27 @@ pub(crate) enum Attack {
     /// Uses a handle that it never had.
     ForgeHandle,
 
+    /// Streams: `count` entries, all the same bytes of its memory, each of as many as `after_bytes` says.
+    AliasEntries,
+    /// Opens `count` streams of the directory and reads none.
+    HoardDirectories,
+    /// Opens `target`, `count` times at once.
+    HoardOpens,
+    /// Asks for `count` paths of a megabyte, behind many openings of `target`.
+    HoardPaths,
+    /// Begins `count` calls about `target` at once.
+    HoardCalls,
+    /// Begins to read the file `target`, `count` times.
+    HoardReads,
+    /// Begins to write the file `target`, `count` times.
+    HoardWrites,
+    /// Begins to append to the file `target`, `count` times.
+    HoardAppends,
+    /// Cancels a copy on the wrong end of a stream, in the way `count`.
+    CancelWrongEnd,
+    /// Writes nothing to a stream, `count` times.
+    EmptyWrites,
+
     /// Reads the file `target`.
     ReadFile,
     /// Writes the file `target`.
@@ -225,6 +246,15 @@ impl Parameters {
             Attack::LeakTasks => handles::leak_tasks(self.count).await,
             Attack::DropTwice => handles::drop_twice(),
             Attack::ForgeHandle => handles::forge().await,
+            Attack::HoardDirectories => hoard::directories(self.count).await,
+            Attack::HoardOpens => hoard::opens(&self.target, self.count).await,
+            Attack::HoardPaths => hoard::paths(&self.target, self.count).await,
+            Attack::HoardCalls => hoard::calls(&self.target, self.count).await,
+            Attack::HoardReads => hoard::reads(&self.target, self.count).await,
+            Attack::HoardWrites => hoard::writes(&self.target, self.count, false).await,
+            Attack::HoardAppends => hoard::writes(&self.target, self.count, true).await,
+            Attack::CancelWrongEnd => hoard::cancel_the_wrong_end(self.count),
+            Attack::EmptyWrites => hoard::empty_writes(self.count),
             Attack::ReadFile => files::read(&self.target)?,
             Attack::WriteFile => files::write(&self.target)?,
             Attack::SymbolicLink => files::symbolic_link(&self.target, &self.link).await?,

@@ -9,6 +9,7 @@ mod attack;
 mod bindings;
 mod files;
 mod handles;
+mod hoard;
 mod streams;
 
 use std::cell::{Cell, RefCell};

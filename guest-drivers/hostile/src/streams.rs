@@ -7,7 +7,7 @@ use wit_bindgen::{StreamReader, spawn_local};
 use crate::attack::{Attack, Parameters, spin};
 use crate::bindings::wharf::storage::types::{Entry, FileInfo};
 use crate::bindings::{wit_future, wit_stream};
-use crate::{ATTACK, Ended, Outcome, file};
+use crate::{ATTACK, Ended, Outcome, file, hoard};
 
 /// How many bytes come before what happens in the middle of a stream.
 const BEFORE: usize = 100_000;
@@ -76,6 +76,12 @@ pub(crate) fn reader(parameters: &Parameters, path: &str) -> (FileInfo, StreamRe
 }
 
 pub(crate) fn listing(parameters: &Parameters, path: &str) -> (StreamReader<Entry>, Ended) {
+    if path == ATTACK && parameters.attack == Attack::AliasEntries {
+        let (ended, result) = wit_future::new(|| Outcome::Ok(()));
+        forget(ended);
+        let name = "x".repeat(parameters.after_bytes as usize);
+        return (hoard::alias(format!("{ATTACK}/{name}"), parameters.count as usize), result);
+    }
     let (mut sender, stream) = wit_stream::new();
     let (ended, result) = wit_future::new(|| Outcome::Ok(()));
     let attack = if path == ATTACK { parameters.attack } else { Attack::None };

@@ -1,12 +1,15 @@
 //! The rows of the table.
 
+mod advisories;
 mod computing;
 mod files;
 mod handles;
+mod hoards;
 mod lies;
 mod loading;
 mod memory;
 mod network;
+mod slots;
 mod streams;
 mod traps;
 mod uploads;
@@ -30,6 +33,9 @@ pub(crate) fn all(lab: &Lab) -> Vec<Row> {
         files::rows(lab),
         network::rows(lab),
         loading::rows(),
+        hoards::rows(lab),
+        slots::rows(),
+        advisories::rows(),
     ]
     .into_iter()
     .flatten()
