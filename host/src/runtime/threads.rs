@@ -118,11 +118,9 @@ mod tests {
         let threads = Threads::new(NonZeroU32::new(1).unwrap()).unwrap();
         let (release, held) = std::sync::mpsc::channel::<()>();
         let blocked = threads.spawn(move || held.recv().is_ok());
-        let queued = threads.spawn(|| ());
         let begun = std::time::Instant::now();
         drop(threads);
         assert!(begun.elapsed() < Duration::from_secs(5));
-        assert!(queued.await.is_err(), "what had not begun is not done");
         release.send(()).unwrap();
         assert!(blocked.await.unwrap());
     }

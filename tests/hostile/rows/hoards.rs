@@ -12,6 +12,9 @@ use crate::row::Row;
 /// What the program itself may start and end meanwhile.
 const THREADS: usize = 16;
 
+/// What the threads of a driver may be that is attacked again and again: those of its predecessors end meanwhile.
+const AGAIN: usize = 4 * 32 + THREADS;
+
 /// What an attacker that ends while the next one begins may have open, for so many of each.
 fn twice(files: usize) -> usize {
     2 * files + 64
@@ -58,7 +61,7 @@ pub(crate) fn rows(lab: &Lab) -> Vec<Row> {
             hoard("hoard-opens", "file", 100),
             "conflict: got 100 opened",
         )
-        .threads(32 + THREADS)
+        .threads(AGAIN)
         .files(twice(32)),
         Row::bounded(
             "reads a FIFO by its standard library",
@@ -67,7 +70,7 @@ pub(crate) fn rows(lab: &Lab) -> Vec<Row> {
             reads(),
             works,
         )
-        .threads(32 + THREADS),
+        .threads(AGAIN),
         Row::bounded(
             "asks for 300 paths of a megabyte at once",
             impatient(hoard("hoard-paths", "fifo", 300)),
@@ -75,7 +78,7 @@ pub(crate) fn rows(lab: &Lab) -> Vec<Row> {
             reads(),
             works,
         )
-        .threads(32 + THREADS)
+        .threads(AGAIN)
         .burns(),
         Row::limit(
             "begins 5,000 calls at once",
@@ -84,7 +87,7 @@ pub(crate) fn rows(lab: &Lab) -> Vec<Row> {
             limits(json!({ "calls": 10_000 })),
             "conflict: got 5000 calls",
         )
-        .threads(32 + THREADS)
+        .threads(AGAIN)
         .burns(),
         Row::bounded(
             "begins to read a file 1,000 times",
@@ -93,7 +96,7 @@ pub(crate) fn rows(lab: &Lab) -> Vec<Row> {
             reads(),
             works,
         )
-        .threads(32 + THREADS)
+        .threads(AGAIN)
         .burns(),
         Row::bounded(
             "begins to write a file 1,000 times",
@@ -102,7 +105,7 @@ pub(crate) fn rows(lab: &Lab) -> Vec<Row> {
             reads(),
             works,
         )
-        .threads(32 + THREADS)
+        .threads(AGAIN)
         .files(twice(1024))
         .burns(),
         Row::limit(
@@ -112,7 +115,7 @@ pub(crate) fn rows(lab: &Lab) -> Vec<Row> {
             many(10_000),
             "conflict: got 5000 streams to a file",
         )
-        .threads(32 + THREADS)
+        .threads(AGAIN)
         .files(twice(1024))
         .burns(),
         Row::limit(
@@ -122,7 +125,7 @@ pub(crate) fn rows(lab: &Lab) -> Vec<Row> {
             many(10_000),
             "conflict: got 5000 streams to a file",
         )
-        .threads(32 + THREADS)
+        .threads(AGAIN)
         .files(twice(1024))
         .burns(),
         Row::limit(
