@@ -10,6 +10,7 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, ResourceLimiter};
 
 use super::Limits;
+use super::cpu_time::Poll;
 
 /// A limit that ended an instance, as the error of what it was doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,8 +128,8 @@ pub(super) struct Stretch(Arc<Mutex<Inner>>);
 struct Inner {
     /// What earlier polls took, less what was waited in between.
     before: Duration,
-    /// When this poll began.
-    since: Option<Instant>,
+    /// The thread time of this poll.
+    since: Option<Poll>,
     /// When the last poll ended; none while one goes on, and after an interruption.
     ended: Option<Instant>,
     /// When the task was first woken since this poll, or the last one, began.
@@ -165,7 +166,7 @@ impl Stretch {
             inner.before = inner.before.saturating_sub(waited);
         }
         inner.woken = None;
-        inner.since = Some(now);
+        inner.since = Some(Poll::begin());
     }
 
     /// A poll ends.
@@ -173,8 +174,8 @@ impl Stretch {
         let mut inner = self.lock();
         // None after an interruption, which has counted it.
         if let Some(since) = inner.since.take() {
-            let now = Instant::now();
-            inner.before += now.saturating_duration_since(since);
+            let (computed, now) = since.elapsed();
+            inner.before += computed;
             inner.ended = Some(now);
         }
     }
@@ -191,13 +192,13 @@ impl Stretch {
     pub(super) fn progress(&self) {
         let mut inner = self.lock();
         inner.before = Duration::ZERO;
-        inner.since = inner.since.map(|_| Instant::now());
+        inner.since = inner.since.map(|_| Poll::begin());
     }
 
     /// The tick interrupts the instance. Returns how long it has computed by now.
     pub(super) fn interrupt(&self) -> Duration {
         let mut inner = self.lock();
-        let this_poll = inner.since.take().map_or(Duration::ZERO, |since| since.elapsed());
+        let this_poll = inner.since.take().map_or(Duration::ZERO, |since| since.elapsed().0);
         inner.before += this_poll;
         inner.before
     }
@@ -260,21 +261,36 @@ mod tests {
         let stretch = Stretch::default();
         for _ in 0..2 {
             stretch.resume();
-            std::thread::sleep(STEP);
+            compute(STEP);
             stretch.interrupt();
             stretch.pause();
             stretch.wake();
         }
         stretch.resume();
-        std::thread::sleep(STEP);
+        compute(STEP);
         assert!(stretch.interrupt() >= 3 * STEP);
+    }
+
+    #[test]
+    fn a_thread_that_waits_for_a_processor_does_not_lengthen_a_stretch() {
+        let stretch = Stretch::default();
+        stretch.resume();
+        std::thread::sleep(3 * STEP);
+        assert!(stretch.interrupt() < STEP);
+    }
+
+    /// Keeps this thread busy for so long, by the time that it computes.
+    fn compute(time: Duration) {
+        let poll = Poll::begin();
+        // What it counts may have begun a millisecond earlier.
+        while poll.elapsed().0 < time + Duration::from_millis(1) {}
     }
 
     /// What an instance does until it is interrupted: computes, and gives its turn away in between.
     async fn computes(stretch: &Stretch, gives_away: impl AsyncFn()) -> Duration {
         let computing = async {
             for _ in 0..4 {
-                std::thread::sleep(STEP);
+                compute(STEP);
                 gives_away().await;
             }
             stretch.interrupt()

@@ -3,16 +3,23 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sha2::{Digest, Sha256};
+use tokio::sync::oneshot;
 use wasmtime::component::types::ComponentItem;
 
 use super::bindings::StorageDriverComponentPre;
 use super::bindings::exports::wharf::storage::driver as wit;
 use super::ceiling::{Stretch, limit_behind};
+use super::compiler::Turn;
+use super::complexity;
 use super::convert::excerpt;
+use super::cpu_time::Budget;
 use super::engine::{Runtime, places, too_many};
+use super::guests::{Conduct, Guest};
 use super::log::LogBudget;
+use super::source;
 use super::state::{Sandbox, Share, State};
 use super::{Grants, Limits};
 use crate::contract::{Error, ErrorKind, Result, is_printable, printable};
@@ -25,10 +32,6 @@ pub const CONTRACT_VERSION: &str = "0.1.0";
 
 /// What there is of outgoing HTTP.
 const OUTGOING_HTTP: [&str; 2] = ["wasi:http/client@0.3.0", "wasi:http/types@0.3.0"];
-
-/// The largest component that is loaded, in bytes: compiling takes memory and time in proportion. A Python component
-/// has 19 MB.
-const LARGEST_COMPONENT: u64 = 256 * 1024 * 1024;
 
 /// A component that was loaded and checked. Cheap to clone.
 #[derive(Clone)]
@@ -45,7 +48,9 @@ struct Inner {
     imports: Vec<Import>,
     contract: String,
     sha256: String,
+    size: u64,
     origin: String,
+    conduct: Arc<Conduct>,
 }
 
 /// What a driver says of itself, before it is opened.
@@ -116,20 +121,13 @@ impl Component {
     ///
     /// # Errors
     ///
-    /// As [`load_bytes`](Component::load_bytes); also if the file cannot be read, is larger than 256 MiB, or is not the
-    /// one that was pinned.
+    /// As [`load_bytes`](Component::load_bytes); also if the file cannot be read, is no regular file, has more than 64 MiB,
+    /// or is not the one that was pinned. No more than that is read, whatever the name leads to.
     pub async fn load_file(runtime: &Runtime, file: &Path, sha256: Option<&str>, limits: &Limits) -> Result<Self> {
         let origin = file.display().to_string();
+        let turn = runtime.compiler.turn().await;
         let path = file.to_owned();
-        let read = tokio::task::spawn_blocking(move || {
-            let size = std::fs::metadata(&path)?.len();
-            if size > LARGEST_COMPONENT {
-                return Err(std::io::Error::other(format!(
-                    "it has {size} bytes; at most {LARGEST_COMPONENT} are loaded"
-                )));
-            }
-            std::fs::read(&path)
-        });
+        let read = tokio::task::spawn_blocking(move || source::read(&path));
         let bytes = read.await.map_err(std::io::Error::from).flatten().map_err(|error| {
             Error::new(ErrorKind::Other, format!("{origin} cannot be read: {error}")).with_source(error)
         })?;
@@ -143,36 +141,53 @@ impl Component {
                 return Err(Error::new(ErrorKind::Other, message));
             }
         }
-        Self::load_bytes(runtime, bytes, &origin, limits).await
+        Self::load(runtime, turn, bytes, &origin, limits).await
     }
 
     /// Checks a component, compiles it, and asks it what it is, within `limits`. `origin` names it in errors.
     ///
     /// Nothing of it runs before it is known to be a component that exports the contract in a version that this host
-    /// speaks, and to import nothing that does not exist here. Compiling takes about a tenth of a second for 400 KB, off
-    /// the executor's threads.
+    /// speaks, and to import nothing that does not exist here. Compiling takes about a tenth of a second for 400 KB, on
+    /// threads of its own that the rest of the process goes before; one component is compiled at a time. Before, it is
+    /// measured what that would take: some files of 50 KB would take half a gigabyte, and are refused.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Other`], in words that name the cause: not WebAssembly, a core module, damaged, another world,
+    /// [`ErrorKind::Other`], in words that name the cause: not WebAssembly, a core module, damaged, too much to compile
+    /// (which measure, how much there is of it, and how much may be), another world,
     /// another version of the contract, an import that is refused, a trap in `describe`;
     /// [`ErrorKind::LimitExceeded`] if `describe` reaches one of `limits`.
     pub async fn load_bytes(runtime: &Runtime, bytes: Vec<u8>, origin: &str, limits: &Limits) -> Result<Self> {
+        let turn = runtime.compiler.turn().await;
+        Self::load(runtime, turn, bytes, origin, limits).await
+    }
+
+    async fn load(runtime: &Runtime, turn: Turn, bytes: Vec<u8>, origin: &str, limits: &Limits) -> Result<Self> {
         // Reasons quote names that the component chose.
         let refuse = |why: String| Error::new(ErrorKind::Other, format!("{origin} {}", excerpt(why)));
         check_header(&bytes).map_err(refuse)?;
-        let sha256 = sha256_hex(&bytes);
-
+        let size = bytes.len() as u64;
         let engine = runtime.engine.clone();
-        let compiled = tokio::task::spawn_blocking(move || wasmtime::component::Component::new(&engine, &bytes))
+        let refused = |why: String| Error::new(ErrorKind::Other, why);
+        let compile = move || {
+            complexity::check(&bytes).map_err(|refusal| refused(refusal.to_string()))?;
+            let compiled =
+                wasmtime::component::Component::new(&engine, &bytes).map_err(|error| match too_many(&error) {
+                    Some((limit, why)) => Error::new(ErrorKind::LimitExceeded { limit }, why),
+                    None => refused(format!(
+                        "is damaged, cut short, or uses what this host does not support: {}",
+                        one_line(&error)
+                    )),
+                })?;
+            Ok((sha256_hex(&bytes), compiled))
+        };
+        let (sha256, compiled) = turn
+            .run(compile)
             .await
-            .map_err(|error| refuse(format!("could not be compiled: {error}")))?
-            .map_err(|error| match too_many(&error) {
-                Some((limit, why)) => Error::new(ErrorKind::LimitExceeded { limit }, format!("{origin} {why}")),
-                None => refuse(format!(
-                    "is damaged, cut short, or uses what this host does not support: {}",
-                    one_line(&error)
-                )),
+            .unwrap_or_else(|error| Err(refused(format!("could not be compiled: {error}"))))
+            .map_err(|error| {
+                let why = excerpt(error.message().to_owned());
+                Error::new(error.kind().clone(), format!("{origin} {why}"))
             })?;
         let places = places(&compiled);
 
@@ -198,20 +213,13 @@ impl Component {
                 one_line(&error)
             ))
         })?;
-        let description = describe(runtime, &pre, places, limits).await.map_err(|error| {
+        let conduct = Arc::default();
+        let description = describe(runtime, &pre, places, limits, &conduct).await.map_err(|error| {
             let why = excerpt(error.message().to_owned());
             Error::new(error.kind().clone(), format!("{origin} does not say what it is: {why}"))
         })?;
-        let inner = Inner {
-            runtime: runtime.clone(),
-            pre,
-            places,
-            description,
-            imports,
-            contract,
-            sha256,
-            origin: origin.to_owned(),
-        };
+        let (runtime, origin) = (runtime.clone(), origin.to_owned());
+        let inner = Inner { runtime, pre, places, description, imports, contract, sha256, size, origin, conduct };
         Ok(Component { inner: Arc::new(inner) })
     }
 
@@ -235,6 +243,11 @@ impl Component {
         &self.inner.sha256
     }
 
+    /// Returns the size of the file, in bytes.
+    pub fn size(&self) -> u64 {
+        self.inner.size
+    }
+
     /// Returns where it came from, for people.
     pub fn origin(&self) -> &str {
         &self.inner.origin
@@ -242,6 +255,11 @@ impl Component {
 
     pub(super) fn runtime(&self) -> &Runtime {
         &self.inner.runtime
+    }
+
+    /// Returns how its instances behaved lately.
+    pub(super) fn conduct(&self) -> &Arc<Conduct> {
+        &self.inner.conduct
     }
 
     pub(super) fn pre(&self) -> &StorageDriverComponentPre<State> {
@@ -325,6 +343,7 @@ async fn describe(
     pre: &StorageDriverComponentPre<State>,
     places: u32,
     limits: &Limits,
+    conduct: &Arc<Conduct>,
 ) -> Result<Description> {
     let (grants, log) = (Grants::default(), LogBudget::new("describe".into(), limits.log.as_u64()));
     let share = Share::new(limits, runtime.share(places))?;
@@ -337,25 +356,49 @@ async fn describe(
         http: None,
         share: &share,
     };
-    let _room = runtime.instance(places)?;
-    let stretch = Stretch::default();
-    let mut store = sandbox.store(Arc::default(), stretch.clone())?;
-    let asking = stretch.around(async {
-        let bindings = pre.instantiate_async(&mut store).await?;
-        store
-            .run_concurrent(async |accessor| {
-                let driver = bindings.wharf_storage_driver();
-                let first = driver.call_describe(accessor).await?;
-                Ok::<_, wasmtime::Error>((first, driver.call_describe(accessor).await?))
-            })
-            .await?
-    });
-    let described = tokio::time::timeout(limits.open, asking)
-        .await
+    let room = runtime.instance(places)?;
+    let (stretch, ends) = (Stretch::default(), Arc::new(AtomicBool::new(false)));
+    let mut store = sandbox.store(Arc::clone(&ends), stretch.clone())?;
+    let pre = pre.clone();
+    let (mut answer, answered) = oneshot::channel();
+    let running = async move {
+        let asking = stretch.around(async {
+            let bindings = pre.instantiate_async(&mut store).await?;
+            store
+                .run_concurrent(async |accessor| {
+                    let driver = bindings.wharf_storage_driver();
+                    let first = driver.call_describe(accessor).await?;
+                    Ok::<_, wasmtime::Error>((first, driver.call_describe(accessor).await?))
+                })
+                .await?
+        });
+        let described = tokio::select! {
+            described = asking => described,
+            // Nobody waits for it any more.
+            () = answer.closed() => return,
+        };
+        // Whoever has the answer may need the room.
+        drop((store, room));
+        let _ = answer.send(described);
+    };
+    let guest = Guest {
+        running: Box::pin(running),
+        budget: Arc::new(Budget::new(limits.cpu_share)),
+        conduct: Arc::clone(conduct),
+        threads: Arc::clone(&runtime.guests),
+        serves: Arc::default(),
+        ends: Arc::clone(&ends),
+    };
+    guest.spawn();
+    let described = tokio::time::timeout(limits.open, answered).await;
+    // One that still runs ends at the next tick.
+    ends.store(true, Ordering::Relaxed);
+    let described = described
         .map_err(|_| {
             let message = format!("`describe` did not answer within {:?}", limits.open);
             Error::new(ErrorKind::LimitExceeded { limit: "open" }, message)
         })?
+        .map_err(|_| Error::new(ErrorKind::Other, "its task ended"))?
         .map_err(|error| {
             let kind = limit_behind(&error).map_or(ErrorKind::Other, |limit| ErrorKind::LimitExceeded { limit });
             Error::new(kind, one_line(&error))

@@ -12,6 +12,7 @@ use super::bindings::exports::wharf::storage::driver as wit;
 use super::component::{Access, Component};
 use super::config::ComponentConfig;
 use super::convert;
+use super::cpu_time::Budget;
 use super::death::Effect;
 use super::http::{HttpClient, check_redirect};
 use super::log::LogBudget;
@@ -106,6 +107,8 @@ impl ComponentDriver {
         };
         Ok(Spec {
             log: LogBudget::new(Arc::clone(&name), limits.log.as_u64()),
+            budget: Arc::new(Budget::new(limits.cpu_share)),
+            conduct: Arc::clone(self.component.conduct()),
             name,
             component: self.component.pre().clone(),
             parameters,

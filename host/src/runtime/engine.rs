@@ -9,12 +9,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Cache, CacheConfig, Config, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use super::compiler::Compiler;
 use super::counters::Counters;
+use super::guests::GuestThreads;
 use super::http::{Resolver, SystemResolver};
 use super::limits::{TABLE_ELEMENTS, permits};
 use super::state::State;
 use super::status::{DriverStatus, OpenedDrivers};
-use super::{files, http};
+use super::{files, http, random};
 use crate::contract::{Error, ErrorKind, Result};
 
 /// How often a running guest is interrupted, so that other tasks of the executor get their turn. Measured: with four
@@ -41,6 +43,10 @@ const SHARE: u32 = 4;
 /// How many fibers it holds for each: a call has one while it runs, and hands it back while it waits. Each takes two of
 /// the mappings that the system allows a process, some 65,000.
 const FIBERS: u32 = 2;
+
+/// How large the image of a module's memory may be whatever its data segments hold, in bytes; a larger one must be half full.
+/// Two bytes that lie far apart would make one of 16 MiB if wasmtime's default were left.
+const DENSE_IMAGE: u64 = 1024 * 1024;
 
 /// How the engine is set up.
 #[derive(Clone)]
@@ -82,6 +88,8 @@ pub struct Runtime {
     pub(super) counters: Arc<Counters>,
     pub(super) opened: Arc<OpenedDrivers>,
     pub(super) resolver: Arc<dyn Resolver>,
+    pub(super) compiler: Compiler,
+    pub(super) guests: Arc<GuestThreads>,
     instances: Arc<Semaphore>,
     limit: NonZeroU32,
 }
@@ -109,6 +117,8 @@ impl Runtime {
             counters: Arc::default(),
             opened: Arc::default(),
             resolver,
+            compiler: Compiler::new(),
+            guests: Arc::new(GuestThreads::start()?),
             instances: permits(instances.get()),
             limit: instances,
         })
@@ -195,6 +205,7 @@ fn engine(cache: Option<PathBuf>, instances: NonZeroU32) -> wasmtime::Result<Eng
         .wasm_component_model(true)
         .wasm_component_model_async(true)
         .epoch_interruption(true)
+        .memory_guaranteed_dense_image_size(DENSE_IMAGE)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     if let Some(directory) = cache {
         let mut cache = CacheConfig::new();
@@ -234,6 +245,7 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi::p3::add_to_linker(&mut linker)?;
     files::shadow(&mut linker)?;
+    random::shadow(&mut linker)?;
     wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
     http::shadow(&mut linker)?;
     Ok(linker)

@@ -8,6 +8,8 @@ use bytesize::ByteSize;
 use serde::{Deserialize, Serialize, Serializer};
 use tokio::sync::Semaphore;
 
+use super::cpu_time::CpuShare;
+
 /// What one opened driver may use up, and how long it may take. Sizes are written as `256MiB`, times as `60s`.
 ///
 /// Whoever reaches a limit gets an error of the kind
@@ -47,6 +49,9 @@ pub struct Limits {
     /// is taken off; giving its turn away (`thread.yield`) is no wait, and moving nothing no move. Default 10 s.
     #[serde(with = "humantime_serde")]
     pub cpu: Duration,
+    /// How many processors all instances of the driver may take up together, on average: a number such as `0.5` or `2`.
+    /// They rest when they took more. Default: one, or a half where there is only one.
+    pub cpu_share: CpuShare,
     /// How much linear memory each instance may have, all its memories together. At most 4 GiB each. Default 256 MiB.
     #[serde(serialize_with = "exact")]
     pub memory: ByteSize,
@@ -145,6 +150,7 @@ impl Default for Limits {
             operation: Duration::from_secs(60),
             stream_idle: Duration::from_secs(60),
             cpu: Duration::from_secs(10),
+            cpu_share: CpuShare::default(),
             memory: ByteSize::mib(256),
             tables: 65_536,
             handles: 16_384,
@@ -171,7 +177,8 @@ mod tests {
 
     #[test]
     fn limits_that_are_written_read_as_the_same() {
-        let limits = Limits { memory: ByteSize::b(1_234_567), ..Limits::default() };
+        let cpu_share = CpuShare::new(0.123).unwrap();
+        let limits = Limits { memory: ByteSize::b(1_234_567), cpu_share, ..Limits::default() };
         let written = serde_json::to_string(&limits).unwrap();
         assert_eq!(serde_json::from_str::<Limits>(&written).unwrap(), limits, "{written}");
     }

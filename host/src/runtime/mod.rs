@@ -3,6 +3,7 @@
 //! ```text
 //!  Runtime ── one engine, one linker, a thread that ticks
 //!    │  load: is it a component, of our contract, with imports that exist
+//!    │        a regular file of bounded size, and bounded in what it costs to compile; one at a time
 //!  Component ── compiled code
 //!    │  + Grants, Limits, parameters
 //!  Pool ── the instances of one opened driver; replaces the dead
@@ -14,16 +15,19 @@
 //!
 //! What bounds what: a call by `limits.operation`, measured on the caller's side; a stream by back-pressure and
 //! `limits.stream_idle`; what an instance grows to and how long it computes in one stretch by `ceiling`; the tick gives the
-//! other tasks their turn meanwhile. Outgoing requests are decided on in `http`. A trap, a call that breaks the component model's rules, or a limit that ran out ends the
+//! other tasks their turn meanwhile, and one that computes for long goes on on threads of its own, in `guests`. Outgoing requests are decided on in `http`. A trap, a call that breaks the component model's rules, or a limit that ran out ends the
 //! instance and everything in it, and nothing else.
 
 #[allow(missing_docs, reason = "generated")]
 mod bindings;
 mod ceiling;
+mod compiler;
+mod complexity;
 mod component;
 mod config;
 mod convert;
 mod counters;
+mod cpu_time;
 mod death;
 mod driver;
 mod engine;
@@ -32,12 +36,16 @@ mod files;
 #[doc(hidden)]
 pub mod fuzzing;
 mod grants;
+mod guests;
 mod held;
 mod http;
 mod limits;
 mod log;
 mod pool;
+mod priority;
+mod random;
 mod reading;
+mod source;
 mod state;
 mod status;
 mod streams;
@@ -48,6 +56,7 @@ mod writer;
 pub use component::{Access, CONTRACT_VERSION, Component, Description, Import, Instances};
 pub use config::ComponentConfig;
 pub use counters::Counters;
+pub use cpu_time::CpuShare;
 pub use driver::ComponentDriver;
 pub use engine::{Runtime, RuntimeConfig};
 pub use grants::{DirectoryGrant, Grants};

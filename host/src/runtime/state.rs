@@ -15,6 +15,7 @@ use super::held::{ALLOWANCE, Allowance};
 use super::http::{Hooks, HttpClient};
 use super::limits::permits;
 use super::log::{Log, LogBudget};
+use super::random;
 use super::threads::Threads;
 use super::{Grants, Limits};
 use crate::contract::{Error, ErrorKind, Result};
@@ -116,7 +117,7 @@ impl Sandbox<'_> {
         let mut table = ResourceTable::new();
         table.set_max_capacity(files);
         let state = State {
-            wasi: wasi(self.log, self.grants, limits)?,
+            wasi: wasi(self.log, self.grants)?,
             http: WasiHttpCtx::new(),
             hooks: Hooks::new(self.http),
             table,
@@ -154,12 +155,11 @@ impl Sandbox<'_> {
     }
 }
 
-fn wasi(log: &Arc<LogBudget>, grants: &Grants, limits: &Limits) -> Result<WasiCtx> {
+fn wasi(log: &Arc<LogBudget>, grants: &Grants) -> Result<WasiCtx> {
     let mut wasi = WasiCtxBuilder::new();
     // The builder grants nothing; these two are said again, since everything rests on them.
     wasi.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
-    // What the guest asks for is made on the host's side first.
-    wasi.max_random_size(limits.transfer.as_u64());
+    wasi.max_random_size(random::MOST);
     wasi.stdout(Log::new(log)).stderr(Log::new(log));
     for name in &grants.environment {
         let value = std::env::var(name).map_err(|error| {

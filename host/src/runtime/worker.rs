@@ -16,8 +16,10 @@ use wasmtime::component::{Accessor, ResourceAny};
 
 use super::bindings::{StorageDriverComponent, StorageDriverComponentPre};
 use super::ceiling::Stretch;
+use super::cpu_time::Budget;
 use super::death::{Cause, Effect, Kill, Opener, Watch};
 use super::engine::Runtime;
+use super::guests::{self, Conduct};
 use super::http::HttpClient;
 use super::log::LogBudget;
 use super::state::{Sandbox, Share, State};
@@ -37,6 +39,10 @@ pub(super) struct Spec {
     pub(super) share: Share,
     /// How many places of the pool each instance takes.
     pub(super) places: u32,
+    /// What all instances may compute together.
+    pub(super) budget: Arc<Budget>,
+    /// How the component's instances behaved lately.
+    pub(super) conduct: Arc<Conduct>,
 }
 
 /// An instance, with the driver that was opened in it.
@@ -92,11 +98,21 @@ impl Worker {
         let (jobs, queue) = mpsc::channel(spec.limits.queue.get());
         let (opened, opening) = oneshot::channel();
         let (died, death) = watch::channel(None);
-        let running = run(store, Arc::clone(spec), queue, opened, Arc::clone(&kill), died, stretch);
-        tokio::spawn(async move {
-            running.await;
-            drop(room);
-        });
+        let serves = Arc::new(AtomicBool::new(false));
+        let begun = Opened { answer: opened, serves: Arc::clone(&serves) };
+        let running = run(store, Arc::clone(spec), queue, begun, Arc::clone(&kill), died, stretch);
+        let placed = guests::Guest {
+            running: Box::pin(async move {
+                running.await;
+                drop(room);
+            }),
+            budget: Arc::clone(&spec.budget),
+            conduct: Arc::clone(&spec.conduct),
+            threads: Arc::clone(&spec.runtime.guests),
+            serves: Arc::clone(&serves),
+            ends: kill.flag(),
+        };
+        placed.spawn();
 
         let mut starting = Worker {
             jobs,
@@ -271,12 +287,19 @@ impl Drop for Busy {
     }
 }
 
+/// Where an instance says that it is open.
+struct Opened {
+    answer: oneshot::Sender<Result<Capabilities>>,
+    /// From then on it may run beside its callers.
+    serves: Arc<AtomicBool>,
+}
+
 /// The task: owns the store until it dies or nobody holds the worker.
 async fn run(
     store: Store<State>,
     spec: Arc<Spec>,
     queue: mpsc::Receiver<Job>,
-    opened: oneshot::Sender<Result<Capabilities>>,
+    opened: Opened,
     kill: Arc<Kill>,
     died: watch::Sender<Option<Cause>>,
     stretch: Stretch,
@@ -308,7 +331,7 @@ async fn serve(
     mut store: Store<State>,
     spec: &Spec,
     mut queue: mpsc::Receiver<Job>,
-    opened: oneshot::Sender<Result<Capabilities>>,
+    opened: Opened,
 ) -> wasmtime::Result<()> {
     let bindings = spec.component.instantiate_async(&mut store).await?;
     store
@@ -317,13 +340,14 @@ async fn serve(
             let driver = match driver.storage_driver().call_open(accessor, spec.parameters.clone()).await? {
                 Ok(driver) => driver,
                 Err(error) => {
-                    let _ = opened.send(Err(convert::error(error, 0)));
+                    let _ = opened.answer.send(Err(convert::error(error, 0)));
                     return Ok(());
                 }
             };
             let capabilities =
                 bindings.wharf_storage_driver().storage_driver().call_capabilities(accessor, driver).await?;
-            if opened.send(Ok(convert::capabilities(capabilities))).is_err() {
+            opened.serves.store(true, Ordering::Relaxed);
+            if opened.answer.send(Ok(convert::capabilities(capabilities))).is_err() {
                 return Ok(());
             }
             let guest = Guest { bindings, driver };

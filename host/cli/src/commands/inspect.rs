@@ -1,6 +1,6 @@
 //! `wharf inspect`: what a component is, and what it wants to touch, without opening it.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use serde_json::json;
 use wharf::runtime::{Access, Component, ComponentConfig, ComponentDriver, Grants, Instances};
@@ -31,22 +31,16 @@ pub(crate) async fn run(args: &Inspect, store: &Store, as_json: bool) -> Result<
     else {
         bail!("{name} is a native driver: it is compiled in, and there is nothing to inspect; name a component's file");
     };
-    let size = match &config.component {
-        None => None,
-        Some(file) => Some(
-            tokio::fs::metadata(file).await.with_context(|| format!("could not look at {}", file.display()))?.len(),
-        ),
-    };
     // What cannot be granted is refused in the words that an opening would be refused in.
     ComponentDriver::new(component.clone(), config).map_err(output::sentence)?;
     let description = component.description();
     output::print(
         as_json,
-        || text(&component, config, size),
+        || text(&component, config),
         || {
             json!({
                 "name": description.name, "version": description.version, "instances": description.instances,
-                "contract": component.contract_version(), "file": component.origin(), "size": size,
+                "contract": component.contract_version(), "file": component.origin(), "size": component.size(),
                 "sha256": component.sha256(), "imports": component.imports(), "granted": config.allow,
                 "limits": config.limits,
             })
@@ -54,7 +48,7 @@ pub(crate) async fn run(args: &Inspect, store: &Store, as_json: bool) -> Result<
     )
 }
 
-fn text(component: &Component, config: &ComponentConfig, size: Option<u64>) -> String {
+fn text(component: &Component, config: &ComponentConfig) -> String {
     let description = component.description();
     let instances = match description.instances {
         Instances::One => "one: what it stores lives in its memory, and is lost with it",
@@ -63,7 +57,7 @@ fn text(component: &Component, config: &ComponentConfig, size: Option<u64>) -> S
     let mut lines = vec![
         format!("{} {}", description.name, description.version),
         format!("  file       {}", component.origin()),
-        format!("  size       {} bytes", size.map_or_else(|| "?".to_owned(), |size| size.to_string())),
+        format!("  size       {} bytes", component.size()),
         format!("  sha256     {}", component.sha256()),
         format!("  contract   wharf:storage {}", component.contract_version()),
         format!("  instances  {instances}"),

@@ -275,7 +275,7 @@ const COMPONENT: &[Key] = &[
         ]),
     ),
     Key("http", Read, Free(&["client_certificate", "client_key"])),
-    Key("limits", Read, Free(&["stream_idle"])),
+    Key("limits", Read, Free(&["stream_idle", "cpu_share"])),
 ];
 
 const TOP: &[Key] = &[
