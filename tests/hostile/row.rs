@@ -13,6 +13,8 @@ pub(crate) struct Row {
     pub(crate) attack: Attack,
     /// What the caller must see: the beginning of it.
     pub(crate) sees: String,
+    /// And what must be in it.
+    pub(crate) says: &'static str,
     pub(crate) decided: Decided,
     pub(crate) control: Control,
     /// Whether it burns a processor, and so may cost its neighbours time.
@@ -75,7 +77,7 @@ pub(crate) enum Control {
 impl Row {
     fn new(name: &'static str, attack: Attack, sees: &str, decided: Decided, control: Control) -> Self {
         let bounds = Bounds::of(&attack);
-        Row { name, attack, sees: sees.to_owned(), decided, control, burns: false, bounds, awaits: None }
+        Row { name, attack, sees: sees.to_owned(), says: "", decided, control, burns: false, bounds, awaits: None }
     }
 
     /// A limit decides: with `off` in the configuration, the caller sees `harm`.
@@ -151,6 +153,12 @@ impl Row {
     /// The caller sees this instead.
     pub(crate) fn sees(mut self, sees: &str) -> Self {
         self.sees = sees.to_owned();
+        self
+    }
+
+    /// What the caller sees has this in it.
+    pub(crate) fn says(mut self, says: &'static str) -> Self {
+        self.says = says;
         self
     }
 }

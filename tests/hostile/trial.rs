@@ -110,8 +110,8 @@ impl<'a> Bench<'a> {
             wrong.push(format!("the neighbour lost {} answers", beside.lost));
         }
         wrong.extend(too_much(&row.bounds, &before, &worst));
-        if !saw.told.starts_with(&row.sees) {
-            wrong.push(format!("the caller saw {:?} instead of {:?}", saw.told, row.sees));
+        if !saw.told.starts_with(&row.sees) || !saw.told.contains(row.says) {
+            wrong.push(format!("the caller saw {:?} instead of {:?} and {:?}", saw.told, row.sees, row.says));
         }
         if let Some(Err(error)) = &saw.afterwards {
             wrong.push(format!("the driver does not serve afterwards: {error}"));
@@ -294,8 +294,7 @@ fn too_much(bounds: &Bounds, before: &Held, worst: &Held) -> Vec<String> {
 /// Tells how the neighbour was too slow; none if it was quick enough.
 fn too_slow(burns: bool, alone: &Fared, beside: &Fared, tolerance: u32) -> Option<String> {
     let ms = |time: Duration| time.as_secs_f64() * 1000.0;
-    let strict =
-        if burns { alone.p99 + Duration::from_millis(5) } else { (2 * alone.p99).max(Duration::from_millis(1)) };
+    let strict = (2 * alone.p99).max(Duration::from_millis(1));
     let limit = strict * tolerance;
     if beside.p99 > limit {
         return Some(format!(

@@ -47,3 +47,22 @@ fn root() -> &'static StoragePath {
     static ROOT: std::sync::LazyLock<StoragePath> = std::sync::LazyLock::new(StoragePath::root);
     &ROOT
 }
+
+/// How long a thread of this process has computed, or this one.
+#[cfg(target_os = "linux")]
+fn computed(thread: &str) -> Duration {
+    let told = std::fs::read_to_string(format!("/proc/{thread}/schedstat")).unwrap();
+    Duration::from_nanos(told.split_whitespace().next().unwrap().parse().unwrap())
+}
+
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn a_guest_that_computes_leaves_the_thread_that_its_callers_are_on() {
+    let spinning = json!({ "operation": "stat", "fault": "spin" });
+    let driver = faulty(spinning, json!({ "operation": "1s" })).await.unwrap();
+    let before = computed("thread-self");
+    driver.stat(root()).await.unwrap_err();
+    let took = computed("thread-self") - before;
+    println!("a spinning guest took {took:?} of its caller's thread");
+    assert!(took < Duration::from_millis(200), "{took:?}");
+}

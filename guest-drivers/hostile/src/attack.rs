@@ -24,6 +24,9 @@ pub(crate) struct Parameters {
     /// `write`: not at once, but after so many bytes.
     #[serde(default)]
     pub(crate) after_bytes: u64,
+    /// At which path. Default: `/attack`. Attacks in streams and in what is returned are at that one only.
+    #[serde(default = "attack")]
+    pub(crate) path: String,
     /// The path that the attacks on files use, or the name of the variable.
     #[serde(default)]
     pub(crate) target: String,
@@ -33,6 +36,10 @@ pub(crate) struct Parameters {
     /// The other path, of a link.
     #[serde(default)]
     pub(crate) link: String,
+}
+
+fn attack() -> String {
+    crate::ATTACK.to_owned()
 }
 
 fn yes() -> bool {
@@ -92,6 +99,10 @@ pub(crate) enum Attack {
     SpinBackpressure,
     /// Burns a processor for ever, and waits for no time in between.
     SpinWaiting,
+    /// Fills `count` bytes of memory, over and over: by an instruction that nobody can interrupt.
+    SpinFilling,
+    /// Asks for `count` random bytes, over and over.
+    SpinRandom,
     /// Waits for ever.
     Sleep,
     /// Waits for ever, in a call that blocks the whole instance.
@@ -223,6 +234,16 @@ impl Parameters {
             },
             Attack::SpinWaiting => loop {
                 wasip3::clocks::monotonic_clock::wait_for(0).await;
+            },
+            Attack::SpinFilling => {
+                let mut memory = vec![1_u8; self.count as usize];
+                loop {
+                    memory.fill(black_box(2));
+                    black_box(&memory);
+                }
+            }
+            Attack::SpinRandom => loop {
+                black_box(wasip3::random::random::get_random_bytes(self.count));
             },
             Attack::Sleep => std::future::pending().await,
             Attack::SleepBlocking => loop {

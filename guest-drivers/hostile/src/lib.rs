@@ -77,7 +77,7 @@ fn file(path: &str, size: u64) -> FileInfo {
 impl Driver {
     /// Attacks, if this is the place.
     async fn strike(&self, place: Place, path: &str) -> Outcome<()> {
-        if self.parameters.at == place && path == ATTACK {
+        if self.parameters.at == place && path == self.parameters.path {
             self.parameters.strike().await?;
         }
         Ok(())

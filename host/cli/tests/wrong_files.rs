@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set up its files has failed")]
 
+#[path = "../../../tests/hostile/crafted.rs"]
+mod crafted;
 mod support;
 
 use std::fs;
@@ -157,4 +159,76 @@ fn a_file_that_is_not_there_or_cannot_have_a_name() {
     let listed = succeed(&["--drivers", text(directory.path()), "drivers"]);
     assert!(listed.contains("my driver") && listed.contains("refused"), "{listed}");
     assert!(listed.lines().any(|line| line.starts_with("good ") && line.contains("component")), "{listed}");
+}
+
+/// Inspects a file, and returns the sentence, the seconds and the most memory that it took, in MiB.
+#[cfg(target_os = "linux")]
+fn looked_at(file: &std::path::Path) -> (String, f64, u64) {
+    use std::process::{Command, Stdio};
+    let begun = std::time::Instant::now();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_wharf"))
+        .args(["--no-cache", "inspect", text(file)])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut most = 0;
+    let status = format!("/proc/{}/status", child.id());
+    while child.try_wait().unwrap().is_none() {
+        let held = fs::read_to_string(&status).unwrap_or_default();
+        let held =
+            held.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.trim().parse().ok());
+        most = most.max(held.unwrap_or(0_u64) / 1024);
+        // What has no end is not waited for.
+        if begun.elapsed().as_secs() > 30 || most > 1024 {
+            child.kill().unwrap();
+        }
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    let output = child.wait_with_output().unwrap();
+    (String::from_utf8(output.stderr).unwrap(), begun.elapsed().as_secs_f64(), most)
+}
+
+/// Whatever a file holds and wherever its name leads, looking at it takes seconds at most and 100 MiB.
+#[test]
+#[cfg(target_os = "linux")]
+fn looking_at_a_file_takes_little_whatever_it_is() {
+    let directory = TempDir::new().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    std::os::unix::fs::symlink("/dev/zero", at("endless.wasm")).unwrap();
+    let mode = rustix::fs::Mode::RUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, at("pipe.wasm"), rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    fs::create_dir(at("directory.wasm")).unwrap();
+    fs::File::create(at("large.wasm")).unwrap().set_len(1 << 40).unwrap();
+    let mut files = vec![
+        (at("endless.wasm"), "it is a device, not a file"),
+        (at("pipe.wasm"), "it is a named pipe, not a file"),
+        (at("directory.wasm"), "it is a directory, not a file"),
+        (at("large.wasm"), "it has more than 67108864 bytes"),
+    ];
+    let crafted = [
+        ("locals", crafted::locals_and_blocks(), "blocks times local variables in one function"),
+        ("long", crafted::long_function(), "400001 operators in one function"),
+        ("loops", crafted::deep_blocks(), "101 loops inside one another"),
+        ("tiny", crafted::tiny_functions(), "300000 functions"),
+        ("wide", crafted::wide_calls(), "operators in one function"),
+        ("types", crafted::nested_types(), "33 components or types inside one another"),
+        ("components", crafted::nested_components(), "33 components or types inside one another"),
+        ("instances", crafted::exploding_instances(), "instances of modules and components"),
+        ("tuples", crafted::exploding_types(), "types within one type"),
+        ("tables", crafted::large_tables(), "elements of tables"),
+        ("modules", crafted::many_modules(), "129 modules"),
+        ("names", crafted::many_names(), " entries in the sections of modules"),
+    ];
+    for (name, bytes, says) in crafted {
+        fs::write(at(name), &*bytes).unwrap();
+        files.push((at(name), says));
+    }
+    for (file, says) in files {
+        let (sentence, seconds, memory) = looked_at(&file);
+        println!("{:<16} {seconds:6.2} s {memory:5} MiB  {}", file.file_name().unwrap().display(), sentence.trim_end());
+        assert!(sentence.contains(says), "{}: {sentence}", file.display());
+        assert!(memory <= 100, "{} took {memory} MiB", file.display());
+        assert!(seconds < 10.0, "{} took {seconds} s", file.display());
+    }
 }

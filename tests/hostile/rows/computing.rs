@@ -24,6 +24,10 @@ fn strikes(attack: &str, at: &str) -> Value {
     json!({ "attack": attack, "at": at })
 }
 
+fn spins(attack: &str, count: u64) -> Value {
+    json!({ "attack": attack, "at": "stat", "count": count })
+}
+
 pub(crate) fn rows() -> Vec<Row> {
     let unknown = "outcome-unknown (operation)";
     vec![
@@ -46,6 +50,18 @@ pub(crate) fn rows() -> Vec<Row> {
             .burns(),
         timed("sends nothing again and again", "cpu", hostile(Operation::Read, strikes("empty-writes", "stream")))
             .burns(),
+        timed(
+            "fills 200 MB of memory over and over",
+            "cpu",
+            hostile(Operation::Stat, spins("spin-filling", 200_000_000)),
+        )
+        .burns(),
+        timed(
+            "asks for 32 MB of random bytes over and over",
+            "cpu",
+            hostile(Operation::Stat, spins("spin-random", 32 << 20)),
+        )
+        .burns(),
         timed("spins in a destructor", "operation", hostile(Operation::Commit, strikes("none", "destructor")))
             .sees(unknown)
             .burns(),

@@ -8,6 +8,7 @@ use wharf_conformance::components::component;
 
 use super::quiet;
 use crate::attack::{Attack, File, Operation};
+use crate::crafted;
 use crate::raw::Question;
 use crate::row::Row;
 
@@ -40,6 +41,10 @@ pub(crate) fn rows() -> Vec<Row> {
     let module = b"\0asm\x01\0\0\0".to_vec();
     let component_of_nothing = b"\0asm\x0d\0\x01\0".to_vec();
     let bytes = |bytes: Vec<u8>| opens(Arc::new(bytes));
+    // Nothing of it may reach the compiler: what that would take is shown by the test of the program, in a process of its own.
+    let heavy = |name, bytes| {
+        Row::wasmtime(name, opens(bytes), "other: ", quiet(Operation::Open), "opened").says("takes too much to compile")
+    };
     let wasmtime = |name, attack, sees| Row::wasmtime(name, attack, sees, quiet(Operation::Open), "opened");
     vec![
         wasmtime("is an empty file", bytes(Vec::new()), "other:"),
@@ -50,6 +55,12 @@ pub(crate) fn rows() -> Vec<Row> {
         wasmtime("is cut in the middle", cut(whole.len() / 2), "other:"),
         wasmtime("is cut before its last byte", cut(whole.len() - 1), "other:"),
         wasmtime("is corrupt", bytes(corrupt), "other:").burns(),
+        heavy("has 5,000 locals and 8,000 blocks in a function", crafted::locals_and_blocks()),
+        heavy("has a function of 6 MB", crafted::long_function()),
+        heavy("has 300,000 functions", crafted::tiny_functions()),
+        heavy("has 30,000 types inside one another", crafted::nested_types()),
+        heavy("makes a hundred million instances of itself", crafted::exploding_instances()),
+        heavy("has a tuple of a million numbers", crafted::exploding_types()),
         wasmtime(
             "speaks another version of the contract",
             opens(patched("wharf:storage/driver@0.1.0", "wharf:storage/driver@0.9.0")),
