@@ -211,8 +211,8 @@ async fn a_stream_beyond_the_bound_is_refused_by_name_and_one_that_ends_makes_ro
 async fn a_queue_that_does_not_move_is_told_of() {
     let permits = Permits::new("a-blocked-driver", 1);
     let of = || {
-        let all = super::super::capacity::capacities().into_iter();
-        all.filter(|capacity| capacity.owner == "a-blocked-driver").next_back().unwrap()
+        let mut all = super::super::capacity::capacities().into_iter();
+        all.rfind(|capacity| capacity.owner == "a-blocked-driver").unwrap()
     };
     let held = permits.at_once().unwrap();
     assert_eq!((of().used, of().waiting, of().exhausted_for), (1, 0, None), "in use is not exhausted");

@@ -79,7 +79,8 @@ pub(super) fn cost(body: &FunctionBody<'_>, signature: Arity, signatures: &impl 
                 (blocks, cost) = (blocks + 3, cost + 2 * arity(blockty).values());
             }
             Operator::End => {
-                if labels.pop().is_some_and(|(_, is_loop)| is_loop) {
+                let ended = labels.pop();
+                if ended.is_some_and(|(_, is_loop)| is_loop) {
                     loops -= 1;
                 }
             }
