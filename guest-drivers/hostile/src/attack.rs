@@ -191,7 +191,7 @@ pub(crate) enum Attack {
     /// Cancels a copy on the wrong end of a stream, in the way `count`.
     CancelWrongEnd,
     /// Writes nothing to a stream, `count` times.
-    EmptyWrites,
+    WriteNothing,
 
     /// Reads the file `target`.
     ReadFile,
@@ -275,7 +275,7 @@ impl Parameters {
             Attack::HoardWrites => hoard::writes(&self.target, self.count, false).await,
             Attack::HoardAppends => hoard::writes(&self.target, self.count, true).await,
             Attack::CancelWrongEnd => hoard::cancel_the_wrong_end(self.count),
-            Attack::EmptyWrites => hoard::empty_writes(self.count),
+            Attack::WriteNothing => hoard::write_nothing(self.count),
             Attack::ReadFile => files::read(&self.target)?,
             Attack::WriteFile => files::write(&self.target)?,
             Attack::SymbolicLink => files::symbolic_link(&self.target, &self.link).await?,

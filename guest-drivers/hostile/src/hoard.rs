@@ -173,7 +173,7 @@ pub(crate) fn cancel_the_wrong_end(way: u64) -> String {
 
 /// Writes nothing, again and again, to a stream that nobody reads and to one that the host reads.
 #[allow(unsafe_code, reason = "what is safe is no attack")]
-pub(crate) fn empty_writes(count: u64) -> String {
+pub(crate) fn write_nothing(count: u64) -> String {
     let table = <u8 as StreamPayload>::VTABLE;
     let mut buffer = [7_u8; 16];
     let (unread, stream) = wit_stream::new::<u8>();

@@ -26,7 +26,7 @@ pub(crate) fn rows() -> Vec<Row> {
         ),
         row(
             "writes nothing, 1,000,000 times",
-            stat("empty-writes", 1_000_000),
+            stat("write-nothing", 1_000_000),
             "conflict: got 1000000 writes of nothing",
         )
         .burns(),
