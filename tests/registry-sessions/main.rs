@@ -39,6 +39,7 @@ fn main() -> ExitCode {
             .with_ignored_flag(!disk::may_mount()),
         trial("clients_that_stall_or_vanish_leave_nothing_behind", vanish::session),
         trial("thousands_of_slow_clients_cost_the_others_nothing", slow::session),
+        trial("a_body_slower_than_the_minimum_rate_is_ended_and_a_slow_one_is_not", slow::rates),
         trial("readiness_tells_when_capacity_has_run_out", slow::exhausted),
         trial("many_large_pushes_and_pulls_at_once_take_bounded_memory", memory::session),
         trial("a_soak_ends_with_every_digest_right", soak::session),

@@ -1,7 +1,7 @@
 //! Clients that take what they asked for slowly or not at all, and clients that send a byte a second, from one address and
 //! from many: whoever else asks for something does not notice.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -59,9 +59,18 @@ impl Served {
 
     /// Returns how many downloads or uploads the registry counts.
     fn used(&self, limit: &str) -> Outcome<usize> {
+        self.capacity("used", limit)
+    }
+
+    /// Returns whether there is room for another upload.
+    fn has_room(&self) -> Outcome<bool> {
+        Ok(self.used("uploads")? < self.capacity("limit", "uploads")?)
+    }
+
+    fn capacity(&self, family: &str, limit: &str) -> Outcome<usize> {
         let answer = Client::new(self.debug).expect(200, "GET", "/metrics", &[], None)?;
         let text = String::from_utf8_lossy(&answer.body).into_owned();
-        let series = format!("wharf_capacity_used{{owner=\"registry\",limit=\"{limit}\"}} ");
+        let series = format!("wharf_capacity_{family}{{owner=\"registry\",limit=\"{limit}\"}} ");
         let value = text.lines().find_map(|line| line.strip_prefix(&series)?.parse::<f64>().ok());
         Ok(value.ok_or_else(|| format!("the metrics do not tell {series}"))? as usize)
     }
@@ -205,7 +214,12 @@ fn beside_slow_clients(served: &Served, kind: Kind, long: bool) -> Outcome {
             most.resident <= allowed,
             format_args!("{name}: {} MiB resident, more than {} MiB", most.resident / MIB, allowed / MIB),
         )?;
-        same("readiness while there is capacity", served.readiness()?, (200, "ok".to_owned()))?;
+        let (status, why) = served.readiness()?;
+        match served.has_room()? {
+            true => same("readiness while there is capacity", (status, &*why), (200, "ok"))?,
+            // So many addresses take all uploads until they are too slow, and that is to be told.
+            false => ensure(status == 503 && why.contains("uploads"), format_args!("readiness is {status}, {why}"))?,
+        }
         drop((downloads, drips));
         let until = Instant::now() + Duration::from_secs(30);
         while served.used("downloads")? + served.used("uploads")? > 0 {
@@ -223,8 +237,50 @@ fn too_long(alone: &Latency, beside: &Latency, floor: Duration) -> Option<String
     found.map(|(asked, (alone, beside))| format!("{asked} has a p99 of {:?}, and alone {:?}", beside.1, alone.1))
 }
 
-/// How long the registry may take to notice a change.
+/// How long a client may be too slow here, and how long the registry may take to notice it then.
+const GRACE: Duration = Duration::from_secs(8);
 const NOTICED: Duration = Duration::from_secs(15);
+
+/// A download that is not read and an upload that drips are ended after the grace, slow ones are not; and what came of an upload
+/// is kept.
+pub(crate) fn rates(_: bool) -> Outcome {
+    let served = Served::start(Kind::Filesystem, json!({ "min_rate_grace": format!("{}s", GRACE.as_secs()) }))?;
+    crate::with_logs(ended_by_rate(&served), &[&served.registry])
+}
+
+fn ended_by_rate(served: &Served) -> Outcome {
+    let address = served.registry.address();
+    let mut client = Client::new(address);
+    let large = Blob::from(content(4, LARGE));
+    client.push_blob(NAME, &large)?;
+    let (dripping, honest) = (client.begin(NAME)?, client.begin(NAME)?);
+    let stopped = unread(Ipv4Addr::LOCALHOST, address, &large.digest)?;
+    let mut drip = begun(Ipv4Addr::LOCALHOST, address, &dripping)?;
+    let mut reads = unread(Ipv4Addr::LOCALHOST, address, &large.digest)?;
+    let mut sends = begun(Ipv4Addr::LOCALHOST, address, &honest)?;
+    let (began, mut ended) = (Instant::now(), None);
+    let mut piece = [0; 10 * 1024];
+    // 10 KiB a second in both directions, and beside it a byte a second and nothing.
+    while began.elapsed() < 2 * GRACE + Duration::from_secs(4) {
+        std::thread::sleep(Duration::from_secs(1));
+        reads.read_exact(&mut piece).map_err(|error| format!("a download of 10 KiB a second was cut: {error}"))?;
+        sends.write_all(&piece).map_err(|error| format!("an upload of 10 KiB a second was cut: {error}"))?;
+        if drip.write_all(b"x").is_err() && ended.is_none() {
+            ended = Some(began.elapsed());
+        }
+    }
+    let open = (served.used("downloads")?, served.used("uploads")?);
+    same("what is open after the grace, of two downloads and two uploads", open, (1, 1))?;
+    drop((reads, sends, stopped));
+    let (kept, upload) = client.offset(&dripping)?;
+    ensure(kept > 0, "nothing of what came before is kept")?;
+    println!("rates: a dripping upload broke after {ended:.1?} with {kept} bytes kept");
+    client.finish(&upload, &large.bytes[..1000], &{
+        let whole = [vec![b'x'; kept], large.bytes[..1000].to_vec()].concat();
+        Blob::from(bytes::Bytes::from(whole)).digest
+    })?;
+    Ok(())
+}
 
 /// The registry says when capacity has run out, refuses with words, and is ready again when it is back.
 pub(crate) fn exhausted(_: bool) -> Outcome {
