@@ -377,5 +377,4 @@ impl FileWriter for LimitedWriter {
 }
 
 #[cfg(test)]
-#[path = "limit_tests.rs"]
 mod tests;

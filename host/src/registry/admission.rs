@@ -283,5 +283,4 @@ impl Bounded for Shared {
 }
 
 #[cfg(test)]
-#[path = "admission_tests.rs"]
 mod tests;
