@@ -122,15 +122,10 @@ impl Store {
     /// rename.
     pub(crate) async fn publish_over(&self, seen: Option<Metadata>, temporary: Temporary, path: &str) -> Result<()> {
         let target = names::relative(path);
-        if seen.is_none() {
-            match self.dir.hard_link(&temporary.name, target).await {
-                Ok(()) => {
-                    self.remove(temporary).await?;
-                    return self.sync_directory(names::parent(path)).await;
-                }
-                // A file system without hard links says one thing or another; the look below decides.
-                Err(_) => {}
-            }
+        // A file system without hard links fails in one way or another; the look below decides then.
+        if seen.is_none() && self.dir.hard_link(&temporary.name, target).await.is_ok() {
+            self.remove(temporary).await?;
+            return self.sync_directory(names::parent(path)).await;
         }
         if self.look(path).await == seen {
             return self.publish(temporary, path).await;
