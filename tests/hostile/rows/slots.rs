@@ -83,7 +83,7 @@ pub(crate) fn rows() -> Vec<Row> {
     vec![
         refused("has 300 memories", "memories", &memories, 60, 1),
         refused("has 960 tables", "tables", &tables(16), 60, 2),
-        refused("has 900 core instances", "core instances", &nothing, 900, 16),
+        refused("has 400 core instances", "core instances", &nothing, 400, 16),
         // Valid, and compilers make such modules.
         Row::bounded(
             "has a module with two tables",
