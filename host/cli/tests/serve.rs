@@ -229,6 +229,12 @@ fn asked_to_stop_it_finishes_what_is_under_way() {
     let mut upload = begin_upload(&served);
     served.signal(Signal::TERM);
     served.logs("requests under way go on");
+    // The line is logged when the signal comes; the listener is closed a moment later, and stays closed.
+    let until = Instant::now() + Duration::from_secs(10);
+    while TcpStream::connect(&served.address).is_ok() {
+        assert!(Instant::now() < until, "new connections are still accepted");
+        std::thread::sleep(Duration::from_millis(10));
+    }
     assert!(TcpStream::connect(&served.address).is_err(), "nobody new is let in");
     upload.write_all(b"def").unwrap();
     let mut answer = String::new();
