@@ -207,9 +207,10 @@ impl<'a> Bench<'a> {
         leaked
     }
 
-    /// Waits until only the neighbour is open. False if it never is.
+    /// Waits until only the neighbour is open. False if it never is: one that computed is ended on a thread of a lower
+    /// priority, which other work on this machine delays.
     async fn idle(&self) -> bool {
-        for _ in 0..300 {
+        for _ in 0..1500 {
             if self.lab.runtime.drivers().len() == 1 && self.lab.runtime.instances() == 1 {
                 return true;
             }

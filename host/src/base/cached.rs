@@ -142,8 +142,10 @@ mod tests {
         let directory = File::open(&path).unwrap();
         let content =
             |path: &str, follow: bool| Some(read_to_end(&open_beneath(&directory, path, follow)?, 0).unwrap());
-        assert_eq!(content("a/file", false).unwrap(), b"inside");
-        assert_eq!(content("link", true).unwrap(), b"inside");
+        // The system may say that it would have to wait although the name is cached: where somebody else renames.
+        let soon = |path, follow| (0..1000).find_map(|_| content(path, follow));
+        assert_eq!(soon("a/file", false).unwrap(), b"inside");
+        assert_eq!(soon("link", true).unwrap(), b"inside");
         assert_eq!(content("link", false), None);
         for outside in ["out", "absolute", "../secret", "a/../../secret", "/etc/passwd", "fifo", "a", "", "nothing"] {
             assert_eq!(content(outside, true), None, "{outside}");

@@ -38,9 +38,11 @@ impl Redirector for Says {
 async fn pull(method: &str, says: Says) -> (StatusCode, Option<String>, String) {
     let driver: Arc<dyn StorageDriver> = Arc::new(Redirecting::new(Arc::new(InMemory::new()), says));
     let registry = Registry::builder(Arc::new(Base::new(driver))).build();
-    let push = Request::post(format!("/v2/a/blobs/uploads/?digest={HELLO}")).body(Body::from("hello")).unwrap();
+    let push = Request::post(format!("/v2/a/blobs/uploads/?digest={HELLO}"));
+    let push = push.header(header::HOST, "localhost").body(Body::from("hello")).unwrap();
     assert_eq!(registry.handle(push).await.status(), StatusCode::CREATED);
-    let pull = Request::builder().method(method).uri(format!("/v2/a/blobs/{HELLO}")).body(Body::empty()).unwrap();
+    let pull = Request::builder().method(method).uri(format!("/v2/a/blobs/{HELLO}"));
+    let pull = pull.header(header::HOST, "localhost").body(Body::empty()).unwrap();
     let response = registry.handle(pull).await;
     let location = response.headers().get(header::LOCATION).map(|value| value.to_str().unwrap().to_owned());
     let status = response.status();
