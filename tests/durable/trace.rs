@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 /// The system calls that change files, and the one that ends each scenario's preparations.
-pub(crate) const CALLS: &str =
-    "trace=write,pwrite64,writev,pwritev,fsync,fdatasync,rename,renameat,renameat2,mkdir,mkdirat,unlink,unlinkat,rmdir";
+pub(crate) const CALLS: &str = "trace=write,pwrite64,writev,pwritev,fsync,fdatasync,rename,renameat,renameat2,link,linkat,mkdir,mkdirat,unlink,unlinkat,rmdir";
 
 /// What a scenario prints between its preparations and what is looked at.
 pub(crate) const BEGIN: &str = "begin";
@@ -52,7 +51,8 @@ fn event(call: &str, root: &str) -> Option<String> {
     let verb = match name {
         "write" | "pwrite64" | "writev" | "pwritev" => "write",
         "fsync" | "fdatasync" => "fsync",
-        "rename" | "renameat" | "renameat2" => "rename",
+        // A link gives a file its name as a rename does, where nothing has it yet; its old name is then unlinked.
+        "rename" | "renameat" | "renameat2" | "link" | "linkat" => "rename",
         "mkdir" | "mkdirat" => "mkdir",
         "unlink" | "unlinkat" | "rmdir" => "unlink",
         _ => return None,
