@@ -35,6 +35,10 @@ pub trait FileWriter: Sized + 'static {
 
     /// Keeps what was written, to be continued later, and returns the upload's size in bytes.
     ///
+    /// The host also calls this when its caller has gone, perhaps after a while, so it must never replace what somebody
+    /// else stored at the path since the writer was opened: return [`Error::conflict`](crate::Error::conflict) then. Only
+    /// [`commit`](Self::commit) replaces.
+    ///
     /// # Errors
     ///
     /// What had been stored stays, and with [`resumable`](crate::Capabilities::resumable) can be continued.
@@ -47,7 +51,8 @@ pub trait FileWriter: Sized + 'static {
     /// As [`close`](Self::close).
     async fn commit(self) -> Result<u64>;
 
-    /// Throws the upload away: none of its bytes can be read.
+    /// Throws the upload away: none of its bytes can be read. A new writer that wrote nothing leaves what was committed
+    /// at its path.
     async fn cancel(self) -> Result<()>;
 
     /// The host let the upload go without ending it: it counts as closed, with what had been stored by then.

@@ -196,7 +196,7 @@ struct Limited<T> {
 enum State<T> {
     /// Nobody works on it, but for what the driver does under a share of its permit.
     Idle(Items<T>),
-    /// A step is under way, or waits for its permit, in a task of its own: it is ended even if the caller does not come
+    /// A step is in flight, or waits for its permit, in a task of its own: it is ended even if the caller does not come
     /// back, since it would otherwise keep its permit, or its place at the head of the queue, from others.
     Stepping(Step<T>),
     Over,

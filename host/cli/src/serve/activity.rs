@@ -39,7 +39,7 @@ pub(super) struct Activity {
     written: AtomicU64,
     /// What was seen of it when it was last looked at, and how patient the server still is.
     taken: Mutex<Taken>,
-    /// The answers under way, of HTTP/2, each of which its client may stop by itself.
+    /// The answers in flight, of HTTP/2, each of which its client may stop by itself.
     answers: Mutex<Vec<Weak<Mutex<Sent>>>>,
 }
 

@@ -52,7 +52,7 @@ const BUFFER: usize = 128 * 1024;
 /// How often HTTP/2 asks a silent client whether it is still there, and how long it may take to say so.
 const PING: Duration = Duration::from_secs(20);
 
-/// How many requests one connection of HTTP/2 may have under way. What each of them holds adds up.
+/// How many requests one connection of HTTP/2 may have in flight. What each of them holds adds up.
 const STREAMS: u32 = 100;
 
 /// With more connections than this, a new one has a buffer of [`LITTLE`] bytes instead.

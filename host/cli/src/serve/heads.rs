@@ -31,11 +31,11 @@ enum State {
     Start,
     /// Behind the request's line.
     Head,
-    /// So many bytes of a body are to come.
+    /// How many bytes of a body are still to come.
     Body(u64),
     /// A chunk's size is to come.
     Size,
-    /// So many bytes of a chunk, and of the line's end behind it.
+    /// How many bytes of a chunk are still to come, the line's end behind it among them.
     Chunk(u64),
     /// Behind the last chunk.
     Trailer,
