@@ -1,19 +1,24 @@
 //! What this process holds, now and at the worst moment of a while.
 
+use std::collections::HashSet;
 use std::fs;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 static PANICS: AtomicUsize = AtomicUsize::new(0);
 
-/// Counts the panics of the process from now on.
+/// Counts the panics of the process from now on, and prints each text once: an attack is repeated a hundred times.
 pub(crate) fn count_panics() {
+    let printed = Mutex::new(HashSet::new());
     // Without a backtrace, for which the standard library would keep megabytes of what it read.
-    std::panic::set_hook(Box::new(|panic| {
+    std::panic::set_hook(Box::new(move |panic| {
         PANICS.fetch_add(1, Ordering::Relaxed);
-        eprintln!("{panic}");
+        let text = panic.to_string();
+        if printed.lock().unwrap_or_else(PoisonError::into_inner).insert(text.clone()) {
+            eprintln!("{text}");
+        }
     }));
 }
 

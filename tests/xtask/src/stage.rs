@@ -1,5 +1,6 @@
 //! Stages of a long run: each a command, timed, with its tests counted.
 
+use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -17,7 +18,12 @@ struct Stage {
     took: Duration,
     counts: Counts,
     failed: Option<String>,
+    /// The last lines that it printed, which name what failed in it.
+    last: VecDeque<String>,
 }
+
+/// How many lines of a stage that failed are told again at the end, where nobody has to look for them.
+const TOLD_AGAIN: usize = 15;
 
 /// How many tests a stage ran.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,15 +49,15 @@ impl Stages {
         let text = text(command);
         println!("\n== {name}: {text}");
         let began = Instant::now();
-        let mut counts = Counts::default();
-        let mut failed = match follow(command, &mut counts) {
+        let (mut counts, mut last) = (Counts::default(), VecDeque::new());
+        let mut failed = match follow(command, &mut counts, &mut last) {
             Ok(()) => None,
             Err(error) => Some(format!("`{text}` {error}")),
         };
         if purpose == Purpose::Tests && failed.is_none() && counts.passed == 0 {
             failed = Some(format!("`{text}` ran no test"));
         }
-        self.finish(name, began, counts, failed);
+        self.finish(name, began, counts, failed, last);
     }
 
     /// Does something as a stage, in this process.
@@ -60,15 +66,15 @@ impl Stages {
         let began = Instant::now();
         let failed = work().err();
         let good = failed.is_none();
-        self.finish(name, began, Counts::default(), failed);
+        self.finish(name, began, Counts::default(), failed, VecDeque::new());
         good
     }
 
-    fn finish(&mut self, name: &str, began: Instant, counts: Counts, failed: Option<String>) {
+    fn finish(&mut self, name: &str, began: Instant, counts: Counts, failed: Option<String>, last: VecDeque<String>) {
         let took = began.elapsed();
         let outcome = if failed.is_some() { "FAILED" } else { "done" };
         println!("== {name}: {outcome} in {:.1} s", took.as_secs_f64());
-        self.done.push(Stage { name: name.to_owned(), took, counts, failed });
+        self.done.push(Stage { name: name.to_owned(), took, counts, failed, last });
     }
 
     /// Prints what was run and how long it took, and fails if a stage did.
@@ -76,13 +82,17 @@ impl Stages {
         let total: Duration = self.done.iter().map(|stage| stage.took).sum();
         println!("\n{:<28}{:>9}{:>9}{:>9}{:>9}", "stage", "seconds", "passed", "failed", "ignored");
         let mut all = Counts::default();
-        for Stage { name, took, counts, failed } in &self.done {
+        for Stage { name, took, counts, failed, .. } in &self.done {
             let Counts { passed, failed: broken, ignored } = *counts;
             let mark = if failed.is_some() { "  FAILED" } else { "" };
             println!("{name:<28}{:>9.1}{passed:>9}{broken:>9}{ignored:>9}{mark}", took.as_secs_f64());
             all.add(*counts);
         }
         println!("{:<28}{:>9.1}", "total", total.as_secs_f64());
+        for Stage { name, last, .. } in self.done.iter().filter(|stage| stage.failed.is_some()) {
+            println!("\n{name} ended with:");
+            last.iter().for_each(|line| println!("    {line}"));
+        }
         let failures: Vec<String> =
             self.done.iter().filter_map(|stage| Some(format!("{}: {}", stage.name, stage.failed.as_ref()?))).collect();
         if !failures.is_empty() {
@@ -123,8 +133,8 @@ impl Counts {
     }
 }
 
-/// Runs a command, passes its standard output on, and counts the tests that it tells of.
-fn follow(command: &mut Command, counts: &mut Counts) -> Result<()> {
+/// Runs a command, passes its standard output on, counts the tests that it tells of, and keeps the last lines.
+fn follow(command: &mut Command, counts: &mut Counts, last: &mut VecDeque<String>) -> Result<()> {
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -134,7 +144,12 @@ fn follow(command: &mut Command, counts: &mut Counts) -> Result<()> {
         let mut out = std::io::stdout().lock();
         for line in BufReader::new(output).split(b'\n') {
             let line = line.map_err(|error| format!("could not be followed: {error}"))?;
-            counts.take(&String::from_utf8_lossy(&line));
+            let text = String::from_utf8_lossy(&line);
+            counts.take(&text);
+            if last.len() == TOLD_AGAIN {
+                last.pop_front();
+            }
+            last.push_back(text.into_owned());
             // Whoever closed our output still wants to know how it ends.
             let _ = out.write_all(&line).and_then(|()| out.write_all(b"\n"));
         }
@@ -182,6 +197,14 @@ mod tests {
         let mut stages = Stages::default();
         stages.run("work", Purpose::Work, &mut Command::new("true"));
         assert!(stages.summary().is_ok());
+    }
+
+    #[test]
+    fn the_last_lines_of_a_stage_are_kept() {
+        let mut stages = Stages::default();
+        stages.run("counts", Purpose::Work, Command::new("sh").args(["-c", "seq 1 100; false"]));
+        let last: Vec<&str> = stages.done[0].last.iter().map(String::as_str).collect();
+        assert_eq!((last.len(), last[0], last[TOLD_AGAIN - 1]), (TOLD_AGAIN, "86", "100"));
     }
 
     #[test]
