@@ -14,6 +14,7 @@
 mod attack;
 #[allow(dead_code, reason = "the program's test uses more of it")]
 mod crafted;
+mod face;
 mod lab;
 mod logged;
 mod neighbour;
@@ -76,9 +77,16 @@ async fn run() -> ExitCode {
     let bench = Bench::new(&lab, Arc::clone(&neighbour), pace).await;
 
     let mut trials = Vec::new();
+    let mut faced = Vec::new();
+    let face = face::Face::start().await;
     for row in rows::all(&lab) {
         if chosen.is_empty() || chosen.iter().any(|name| row.name.contains(name.as_str())) {
-            let trial = bench.run(row).await;
+            let faces = if face::ROWS.contains(&row.name) { Some(bench.face(&face, &row).await) } else { None };
+            let mut trial = bench.run(row).await;
+            if let Some((alone, beside, slow)) = faces {
+                trial.wrong.extend(slow.map(|slow| format!("asked for /v2/: {slow}")));
+                faced.push((trial.name, alone, beside));
+            }
             let outcome = match (trial.wrong.is_empty(), trial.awaits) {
                 (true, _) => "passed".to_owned(),
                 (false, Some(version)) => format!("awaits {version}:"),
@@ -92,9 +100,17 @@ async fn run() -> ExitCode {
         }
     }
     table::print(&trials);
+    table::print_faced(&faced);
     let awaiting = trials.iter().filter(|trial| trial.awaits.is_some()).count();
     let failed = trials.iter().filter(|trial| !trial.wrong.is_empty() && trial.awaits.is_none()).count();
     let passed = trials.len() - failed - awaiting;
+    // Once more, where whoever sees only the end of a long output finds it.
+    for trial in trials.iter().filter(|trial| !trial.wrong.is_empty() && trial.awaits.is_none()) {
+        println!("\nFAILED {}", trial.name);
+        for wrong in &trial.wrong {
+            println!("    {wrong}");
+        }
+    }
     let verdict = if failed == 0 { "ok" } else { "FAILED" };
     println!(
         "\ntest result: {verdict}. {passed} passed; {failed} failed; {awaiting} ignored; 0 measured; 0 filtered out"

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tokio::task::JoinHandle;
 use wharf::contract::StorageDriver;
 
 use crate::attack::path;
@@ -14,6 +15,8 @@ const CALLERS: usize = 64;
 /// How the neighbour fared.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Fared {
+    /// The median of the times that answers took.
+    pub(crate) p50: Duration,
     /// The time that 99 of 100 answers took at most.
     pub(crate) p99: Duration,
     /// Answers in a second.
@@ -44,7 +47,11 @@ pub(crate) async fn measure(driver: &Arc<dyn StorageDriver>, time: Duration) -> 
     let begun = Instant::now();
     tokio::time::sleep(time).await;
     stop.store(true, Ordering::Relaxed);
-    let took = begun.elapsed();
+    fared(callers, begun.elapsed()).await
+}
+
+/// Waits for callers that were told to stop after so long, and puts together how they fared.
+pub(crate) async fn fared(callers: Vec<JoinHandle<(Vec<u32>, u64)>>, took: Duration) -> Fared {
     let (mut times, mut lost) = (Vec::new(), 0);
     for caller in callers {
         let (some, wrong) = caller.await.unwrap();
@@ -52,9 +59,12 @@ pub(crate) async fn measure(driver: &Arc<dyn StorageDriver>, time: Duration) -> 
         lost += wrong;
     }
     let rate = times.len() as f64 / took.as_secs_f64();
-    let at = (times.len() * 99 / 100).min(times.len() - 1);
-    let (_, p99, _) = times.select_nth_unstable(at);
-    Fared { p99: Duration::from_micros(u64::from(*p99)), rate, lost }
+    times.sort_unstable();
+    let at = |hundredths: usize| {
+        let micros = times.get((times.len() * hundredths / 100).min(times.len().saturating_sub(1)));
+        micros.map_or(Duration::MAX, |micros| Duration::from_micros(u64::from(*micros)))
+    };
+    Fared { p50: at(50), p99: at(99), rate, lost }
 }
 
 /// Stores what the callers ask for.

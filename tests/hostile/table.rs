@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::neighbour::Fared;
 use crate::row::Decided;
 use crate::trial::Trial;
 
@@ -61,6 +62,19 @@ pub(crate) fn print(trials: &[Trial]) {
          worst, threads, files: resident memory, threads and descriptors of the process at the worst moment of the \
          attack; memory: above the baseline afterwards; leaked: what the repetitions added."
     );
+}
+
+/// How the registry's `/v2/` fared, alone and beside.
+pub(crate) fn print_faced(faced: &[(&str, Fared, Fared)]) {
+    if faced.is_empty() {
+        return;
+    }
+    println!("\n{:<52} {:>18} {:>18} {:>6}", "/v2/, 8 clients, alone -> beside, ms", "p50", "p99", "rate");
+    for (name, alone, beside) in faced {
+        let pair = |of: fn(&Fared) -> Duration| format!("{:.2} -> {:.2}", ms(of(alone)), ms(of(beside)));
+        let rate = beside.rate / alone.rate;
+        println!("{name:<52} {:>18} {:>18} {rate:>6.2}", pair(|fared| fared.p50), pair(|fared| fared.p99));
+    }
 }
 
 fn ms(time: Duration) -> f64 {

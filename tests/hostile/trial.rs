@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use wharf::contract::StorageDriver;
 
 use crate::attack::{Attack, Attacker, File, Saw};
+use crate::face::Face;
 use crate::lab::{Lab, SECRET};
 use crate::neighbour::{self, Fared};
 use crate::process::{Held, Sampler, held, panics};
@@ -98,7 +99,8 @@ impl<'a> Bench<'a> {
             let alone = neighbour::measure(&self.neighbour, self.pace.alone).await;
             before = held();
             let sampler = Sampler::start();
-            let (saw, beside) = self.beside(&row).await;
+            let measured = neighbour::measure(&self.neighbour, self.pace.beside);
+            let (saw, beside) = self.attacking(&row, measured).await;
             worst = sampler.worst();
             let slow = too_slow(row.burns, &alone, &beside, self.pace.tolerance);
             if slow.is_none() || tries == 3 {
@@ -156,8 +158,24 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// Attacks again and again while the neighbour is measured. Returns what the first caller saw.
-    async fn beside(&self, row: &Row) -> (Saw, Fared) {
+    /// Attacks again and again while the registry is asked for `/v2/`, alone and beside. Returns how it fared, and what is
+    /// wrong with that.
+    pub(crate) async fn face(&self, face: &Face, row: &Row) -> (Fared, Fared, Option<String>) {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let alone = face.measure(self.pace.alone).await;
+            let (_, beside) = self.attacking(row, face.measure(self.pace.beside)).await;
+            self.idle().await;
+            let wrong = too_slow(row.burns, &alone, &beside, self.pace.tolerance);
+            if wrong.is_none() || tries == 3 {
+                return (alone, beside, wrong);
+            }
+        }
+    }
+
+    /// Attacks again and again while something is measured. Returns what the first caller saw.
+    async fn attacking(&self, row: &Row, measured: impl Future<Output = Fared>) -> (Saw, Fared) {
         let until = Instant::now() + self.pace.beside;
         let attacking = async {
             let attacker = Attacker::new(&self.lab.runtime, &row.attack, self.lab.scratch());
@@ -172,7 +190,7 @@ impl<'a> Bench<'a> {
             }
             first
         };
-        tokio::join!(attacking, neighbour::measure(&self.neighbour, self.pace.beside))
+        tokio::join!(attacking, measured)
     }
 
     /// Repeats the attack, and returns how much more memory is held then.

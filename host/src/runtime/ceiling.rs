@@ -134,6 +134,8 @@ struct Inner {
     ended: Option<Instant>,
     /// When the task was first woken since this poll, or the last one, began.
     woken: Option<Instant>,
+    /// The longest stretch that ended in an answer, since somebody asked.
+    longest: Duration,
 }
 
 impl Stretch {
@@ -191,8 +193,16 @@ impl Stretch {
     /// Something was answered or moved.
     pub(super) fn progress(&self) {
         let mut inner = self.lock();
+        let this_poll = inner.since.map_or(Duration::ZERO, |since| since.elapsed().0);
+        inner.longest = inner.longest.max(inner.before + this_poll);
         inner.before = Duration::ZERO;
         inner.since = inner.since.map(|_| Poll::begin());
+    }
+
+    /// Returns the longest that it has computed without an answer since it was asked last, and goes on to do. Between polls.
+    pub(super) fn longest(&self) -> Duration {
+        let mut inner = self.lock();
+        std::mem::take(&mut inner.longest).max(inner.before)
     }
 
     /// The tick interrupts the instance. Returns how long it has computed by now.
@@ -334,9 +344,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_moves_something_begins_anew() {
+    async fn what_moves_something_begins_anew_and_its_longest_stretch_is_told_once() {
         let stretch = Stretch::default();
         let computed = computes(&stretch, async || stretch.progress()).await;
         assert!(computed < STEP, "{computed:?}");
+        let longest = stretch.longest();
+        assert!(longest >= STEP && longest < 3 * STEP, "{longest:?}");
+        assert!(stretch.longest() < STEP);
     }
 }

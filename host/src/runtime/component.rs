@@ -361,8 +361,9 @@ async fn describe(
     let mut store = sandbox.store(Arc::clone(&ends), stretch.clone())?;
     let pre = pre.clone();
     let (mut answer, answered) = oneshot::channel();
+    let counted = stretch.clone();
     let running = async move {
-        let asking = stretch.around(async {
+        let asking = counted.around(async {
             let bindings = pre.instantiate_async(&mut store).await?;
             store
                 .run_concurrent(async |accessor| {
@@ -385,6 +386,7 @@ async fn describe(
         running: Box::pin(running),
         budget: Arc::new(Budget::new(limits.cpu_share)),
         conduct: Arc::clone(conduct),
+        stretch,
         threads: Arc::clone(&runtime.guests),
         serves: Arc::default(),
         ends: Arc::clone(&ends),

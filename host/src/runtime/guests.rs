@@ -5,7 +5,8 @@
 //! 200 MB of memory, or a list of 32 MiB that is lifted, cannot be interrupted, and takes tens of milliseconds. So an
 //! instance that was seen to compute for long, by the time of its thread, goes on on [threads of its own](GuestThreads),
 //! which all others go before, until it has behaved for a while: for a second at first, and twice as long each time that it
-//! did not keep to it. Each begins there too, since what it does first is not known.
+//! did not keep to it. Long is what it computes without answering or moving anything: a driver that answers a hundred calls
+//! in a poll is a busy one. Each begins there too, since what it does first is not known.
 //!
 //! Wherever it runs, a driver that took more than its share of the processors rests.
 
@@ -18,14 +19,15 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::Sleep;
 
+use super::ceiling::Stretch;
 use super::cpu_time::{self, Budget, CpuShare};
 use super::priority;
 use crate::contract::{Error, ErrorKind, Result};
 
-/// A poll that computes for less is as good as any. The tick interrupts a guest every millisecond.
+/// An answer that takes less computing is as good as any. The tick interrupts a guest every millisecond.
 const GOOD: Duration = Duration::from_micros(600);
 
-/// What part of its time an instance may spend in polls that are not good, and keep its place.
+/// What part of its time an instance may spend on answers that are not good, and keep its place.
 const TOLERATED: f64 = 0.2;
 
 /// How much more than that it may spend at once.
@@ -82,7 +84,7 @@ pub(super) struct Conduct {
 
 #[derive(Default)]
 struct ConductState {
-    /// Time in polls that were not good, less what is tolerated.
+    /// Time spent on answers that were not good, less what is tolerated.
     burnt: Duration,
     /// When that was counted last.
     at: Option<Instant>,
@@ -92,12 +94,14 @@ struct ConductState {
 }
 
 impl Conduct {
-    /// Counts a poll that has ended. Returns whether the instance belongs on the threads of its own.
-    fn polled(&self, computed: Duration, now: Instant) -> bool {
+    /// Counts a poll that has ended, and in which the instance came to compute for so long without an answer. Returns
+    /// whether it belongs on the threads of its own.
+    fn polled(&self, computed: Duration, unanswered: Duration, now: Instant) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if computed >= GOOD {
+        if unanswered >= GOOD {
             let since = state.at.replace(now).map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
-            state.burnt = state.burnt.saturating_sub(since.mul_f64(TOLERATED)) + computed;
+            // Some of the poll may have been spent on other answers, and some of the stretch in earlier polls.
+            state.burnt = state.burnt.saturating_sub(since.mul_f64(TOLERATED)) + computed.min(unanswered);
             if state.burnt >= PATIENCE {
                 state.burnt = PATIENCE;
                 state.send_away(now);
@@ -126,6 +130,8 @@ pub(super) struct Guest {
     /// What the driver's instances may take together.
     pub(super) budget: Arc<Budget>,
     pub(super) conduct: Arc<Conduct>,
+    /// What it has computed since it last answered or moved something.
+    pub(super) stretch: Stretch,
     pub(super) threads: Arc<GuestThreads>,
     /// Whether it has begun to serve: until then it stays on the threads of its own.
     pub(super) serves: Arc<AtomicBool>,
@@ -181,9 +187,11 @@ impl Future for Leg {
         let ended = guest.running.as_mut().poll(cx);
         let (computed, now) = poll.elapsed();
         *rest = guest.owes(computed, now, *away);
+        let unanswered = guest.stretch.longest();
         let serves = guest.serves.load(Ordering::Relaxed);
         // One that is where it belongs, and behaves, is not asked about.
-        let belongs_away = (*away || computed >= GOOD) && (guest.conduct.polled(computed, now) || !serves);
+        let belongs_away =
+            (*away || unanswered >= GOOD) && (guest.conduct.polled(computed, unanswered, now) || !serves);
         if ended.is_ready() {
             return Poll::Ready(());
         }
@@ -206,16 +214,21 @@ mod tests {
 
     const MILLISECOND: Duration = Duration::from_millis(1);
 
+    /// A poll that computed for so long, and answered nothing.
+    fn polled(conduct: &Conduct, computed: Duration, now: Instant) -> bool {
+        conduct.polled(computed, computed, now)
+    }
+
     #[test]
     fn one_that_computes_for_long_goes_away_and_comes_back_when_it_has_behaved() {
         let (conduct, start) = (Conduct::default(), Instant::now());
         // One instruction that takes long.
-        assert!(conduct.polled(20 * MILLISECOND, start + 20 * MILLISECOND));
-        assert!(conduct.polled(MILLISECOND / 10, start + Duration::from_millis(900)));
-        assert!(!conduct.polled(MILLISECOND / 10, start + Duration::from_millis(1100)));
+        assert!(polled(&conduct, 20 * MILLISECOND, start + 20 * MILLISECOND));
+        assert!(polled(&conduct, MILLISECOND / 10, start + Duration::from_millis(900)));
+        assert!(!polled(&conduct, MILLISECOND / 10, start + Duration::from_millis(1100)));
         // One that is interrupted by the tick over and over.
         let conduct = Conduct::default();
-        let sent = (1..=10).position(|tick| conduct.polled(MILLISECOND, start + tick * MILLISECOND));
+        let sent = (1..=10).position(|tick| polled(&conduct, MILLISECOND, start + tick * MILLISECOND));
         assert_eq!(sent, Some(4), "polls of a millisecond, one after the other");
     }
 
@@ -224,29 +237,48 @@ mod tests {
         let (conduct, start) = (Conduct::default(), Instant::now());
         for tick in 1..=10_000 {
             let now = start + tick * MILLISECOND;
-            assert!(!conduct.polled(MILLISECOND / 2, now), "after {tick} ms");
-            assert!(tick % 10 != 0 || !conduct.polled(MILLISECOND, now), "after {tick} ms");
+            assert!(!polled(&conduct, MILLISECOND / 2, now), "after {tick} ms");
+            assert!(tick % 10 != 0 || !polled(&conduct, MILLISECOND, now), "after {tick} ms");
         }
+    }
+
+    #[test]
+    fn long_polls_with_many_answers_are_those_of_a_busy_driver() {
+        let (conduct, start) = (Conduct::default(), Instant::now());
+        for tick in 1..=1000 {
+            assert!(!conduct.polled(MILLISECOND, MILLISECOND / 50, start + tick * MILLISECOND), "after {tick} ms");
+        }
+    }
+
+    #[test]
+    fn short_polls_count_once_when_their_answer_is_long_in_coming() {
+        let (conduct, start) = (Conduct::default(), Instant::now());
+        let sent = (1..=500).position(|poll: u32| {
+            let computed = MILLISECOND / 50;
+            conduct.polled(computed, poll * computed, start + poll * computed)
+        });
+        // Those of the first 0.6 ms are not known to be of a long one, and a fifth is tolerated.
+        assert!(sent.is_some_and(|sent| (230..=330).contains(&sent)), "{sent:?}");
     }
 
     #[test]
     fn one_that_does_it_again_stays_away_for_longer() {
         let (conduct, mut now) = (Conduct::default(), Instant::now());
         for stay in [1, 2, 4, 8, 16, 32, 60, 60] {
-            assert!(conduct.polled(50 * MILLISECOND, now));
+            assert!(polled(&conduct, 50 * MILLISECOND, now));
             now += Duration::from_secs(stay);
-            assert!(conduct.polled(Duration::ZERO, now - MILLISECOND), "{stay} s");
-            assert!(!conduct.polled(Duration::ZERO, now), "{stay} s");
+            assert!(polled(&conduct, Duration::ZERO, now - MILLISECOND), "{stay} s");
+            assert!(!polled(&conduct, Duration::ZERO, now), "{stay} s");
             now += MILLISECOND;
         }
         // It behaved for ten times as long.
         now += Duration::from_secs(600);
-        assert!(conduct.polled(50 * MILLISECOND, now));
-        assert!(!conduct.polled(Duration::ZERO, now + Duration::from_secs(1)));
+        assert!(polled(&conduct, 50 * MILLISECOND, now));
+        assert!(!polled(&conduct, Duration::ZERO, now + Duration::from_secs(1)));
     }
 
     /// A guest that does this at each poll, and wakes itself.
-    fn guest(share: f64, mut step: impl FnMut() + Send + 'static) -> Guest {
+    fn guest(share: f64, stretch: &Stretch, mut step: impl FnMut() + Send + 'static) -> Guest {
         let ends = Arc::new(AtomicBool::new(false));
         let ended = Arc::clone(&ends);
         let running = std::future::poll_fn(move |cx| {
@@ -254,10 +286,12 @@ mod tests {
             cx.waker().wake_by_ref();
             if ended.load(Ordering::Relaxed) { Poll::Ready(()) } else { Poll::Pending }
         });
+        let counted = stretch.clone();
         Guest {
-            running: Box::pin(running),
+            running: Box::pin(async move { counted.around(running).await }),
             budget: Arc::new(Budget::new(CpuShare::new(share).unwrap())),
             conduct: Arc::default(),
+            stretch: stretch.clone(),
             threads: Arc::new(GuestThreads::start().unwrap()),
             serves: Arc::new(AtomicBool::new(true)),
             ends,
@@ -273,7 +307,7 @@ mod tests {
     async fn a_driver_computes_no_more_than_its_share() {
         let polls = Arc::new(std::sync::atomic::AtomicU32::new(0));
         let counted = Arc::clone(&polls);
-        let guest = guest(0.2, move || {
+        let guest = guest(0.2, &Stretch::default(), move || {
             compute(5 * MILLISECOND);
             counted.fetch_add(1, Ordering::Relaxed);
         });
@@ -287,28 +321,52 @@ mod tests {
         assert!(computed >= 5 * MILLISECOND && computed <= most, "{computed:?} in {took:?}");
     }
 
-    #[tokio::test]
-    async fn an_instance_runs_beside_its_callers_until_it_computes_for_long() {
-        let (told, mut polls) = tokio::sync::mpsc::unbounded_channel();
+    /// Returns where each of so many polls ran that do this: true is on the threads of its own.
+    async fn places(polls: usize, stretch: &Stretch, mut step: impl FnMut(usize) + Send + 'static) -> Vec<bool> {
+        let (told, mut placed) = tokio::sync::mpsc::unbounded_channel();
         let mut count = 0;
-        let guest = guest(100.0, move || {
+        let guest = guest(100.0, stretch, move || {
             count += 1;
-            if count == 100 {
-                compute(20 * MILLISECOND);
-            }
+            step(count);
             let away = std::thread::current().name().is_some_and(|name| name.starts_with("wharf-guest"));
             let _ = told.send(away);
         });
         let ends = Arc::clone(&guest.ends);
         guest.spawn();
         let mut seen = Vec::new();
-        while seen.len() < 120 {
-            seen.push(polls.recv().await.unwrap());
+        while seen.len() < polls {
+            seen.push(placed.recv().await.unwrap());
         }
         ends.store(true, Ordering::Relaxed);
+        seen
+    }
+
+    #[tokio::test]
+    async fn an_instance_runs_beside_its_callers_until_it_computes_for_long() {
+        let seen = places(120, &Stretch::default(), |poll| {
+            if poll == 100 {
+                compute(20 * MILLISECOND);
+            }
+        })
+        .await;
         // What it does first is not known; then it is trusted, until it computes for long.
         assert!(seen[0], "the first poll");
         assert!(seen[1..100].iter().all(|away| !away), "{seen:?}");
         assert!(seen[100..].iter().all(|away| *away), "{seen:?}");
+    }
+
+    #[tokio::test]
+    async fn an_instance_that_computes_in_short_polls_without_an_answer_goes_away() {
+        let short = |_| compute(MILLISECOND / 5);
+        let seen = places(200, &Stretch::default(), short).await;
+        assert!(seen[60..].iter().all(|away| *away), "{seen:?}");
+        let stretch = Stretch::default();
+        let answers = stretch.clone();
+        let seen = places(200, &stretch, move |poll| {
+            short(poll);
+            answers.progress();
+        })
+        .await;
+        assert!(seen[1..].iter().all(|away| !away), "{seen:?}");
     }
 }

@@ -100,7 +100,7 @@ impl Worker {
         let (died, death) = watch::channel(None);
         let serves = Arc::new(AtomicBool::new(false));
         let begun = Opened { answer: opened, serves: Arc::clone(&serves) };
-        let running = run(store, Arc::clone(spec), queue, begun, Arc::clone(&kill), died, stretch);
+        let running = run(store, Arc::clone(spec), queue, begun, Arc::clone(&kill), died, stretch.clone());
         let placed = guests::Guest {
             running: Box::pin(async move {
                 running.await;
@@ -108,6 +108,7 @@ impl Worker {
             }),
             budget: Arc::clone(&spec.budget),
             conduct: Arc::clone(&spec.conduct),
+            stretch,
             threads: Arc::clone(&spec.runtime.guests),
             serves: Arc::clone(&serves),
             ends: kill.flag(),
