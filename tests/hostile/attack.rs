@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::StreamExt;
+use futures::future::try_join_all;
 use serde_json::{Map, Value, json};
 use wharf::base::retry::RetryPolicy;
 use wharf::contract::{
@@ -31,6 +32,10 @@ pub(crate) enum Operation {
     /// And tells how much reached the log meanwhile.
     StatAndLog,
     GetContent,
+    /// Asks for so many contents at once.
+    GetContents(usize),
+    /// Asks for so many facts at once.
+    Stats(usize),
     PutContent,
     Read,
     /// Opens so many listings, takes one entry of each, and keeps them for a while.
@@ -76,12 +81,22 @@ pub(crate) struct Attack {
     pub(crate) operation: Operation,
     /// How long the caller waits.
     pub(crate) patience: Duration,
+    /// Whether all is done on one thread, callers and instance, as in a small program: no caller takes an answer while the
+    /// instance computes.
+    pub(crate) on_one_thread: bool,
 }
 
 impl Attack {
     pub(crate) fn new(operation: Operation, parameters: Value) -> Self {
         let file = File::Ours("hostile");
-        Attack { file, config: json!({}), parameters, operation, patience: Duration::from_secs(30) }
+        Attack {
+            file,
+            config: json!({}),
+            parameters,
+            operation,
+            patience: Duration::from_secs(30),
+            on_one_thread: false,
+        }
     }
 
     pub(crate) fn with(mut self, config: Value) -> Self {
@@ -96,7 +111,7 @@ impl Attack {
 }
 
 /// Puts one JSON object over another.
-fn merge(below: &mut Value, above: Value) {
+pub(crate) fn merge(below: &mut Value, above: Value) {
     match (below, above) {
         (Value::Object(below), Value::Object(above)) => {
             for (key, value) in above {
@@ -118,9 +133,10 @@ pub(crate) struct Saw {
 }
 
 /// An attack that is ready: its component is loaded at the first opening, as in a registry.
+#[derive(Clone)]
 pub(crate) struct Attacker {
     attack: Attack,
-    factory: Factory,
+    factory: Arc<Factory>,
 }
 
 impl Attacker {
@@ -130,7 +146,7 @@ impl Attacker {
         // An attack is made once: what its first failure says is what counts.
         let mut factory = Factory::new().with_retries(RetryPolicy::never());
         factory.register_component(runtime, "attacker", config).unwrap();
-        Attacker { attack: attack.clone(), factory }
+        Attacker { attack: attack.clone(), factory: Arc::new(factory) }
     }
 
     /// Opens the component and asks it.
@@ -140,6 +156,18 @@ impl Attacker {
 
     /// The same, with a caller of less patience.
     pub(crate) async fn perform_within(&self, patience: Duration) -> Saw {
+        if !self.attack.on_one_thread {
+            return self.perform_here(patience).await;
+        }
+        let attacker = self.clone();
+        let performed = tokio::task::spawn_blocking(move || {
+            let executor = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            executor.block_on(attacker.perform_here(patience))
+        });
+        performed.await.unwrap()
+    }
+
+    async fn perform_here(&self, patience: Duration) -> Saw {
         let begun = Instant::now();
         let parameters: Map<String, Value> = serde_json::from_value(self.attack.parameters.clone()).unwrap();
         let opening = self.factory.create("attacker", Parameters::from(parameters));
@@ -209,6 +237,15 @@ async fn ask(attack: &Attack, driver: &Arc<dyn StorageDriver>) -> Result<String>
             Ok(format!("{much} 1 MiB of log, and {}", describe(&error)))
         }
         Operation::GetContent => Ok(format!("{} bytes", driver.get_content(&target).await?.len())),
+        Operation::GetContents(count) => {
+            let asked = (0..count).map(|_| async { driver.get_content(&target).await.map(|content| content.len()) });
+            let sizes = try_join_all(asked).await?;
+            Ok(format!("{} contents, {} bytes", sizes.len(), sizes.iter().sum::<usize>()))
+        }
+        Operation::Stats(count) => {
+            let answers = try_join_all((0..count).map(|_| driver.stat(&target))).await?;
+            Ok(format!("{} facts", answers.len()))
+        }
         Operation::PutContent => driver.put_content(&target, Bytes::from_static(b"x")).await.map(|()| done()),
         Operation::Read => {
             let mut stream = driver.reader(&target, ByteRange::ALL).await?;

@@ -34,6 +34,12 @@ struct Parameters {
     /// How many headers are sent in one list.
     #[serde(default)]
     headers: u64,
+    /// How many lists of headers are made and kept, each as large as it can be.
+    #[serde(default)]
+    lists: u64,
+    /// How many requests are made and kept, each with texts of a megabyte.
+    #[serde(default)]
+    texts: u64,
 }
 
 struct HostileHttp(Parameters);
@@ -95,6 +101,12 @@ impl StorageDriver for HostileHttp {
         }
         if self.0.headers > 0 {
             return raw::many_headers(self.0.headers);
+        }
+        if self.0.lists > 0 {
+            return raw::keep_lists(self.0.lists);
+        }
+        if self.0.texts > 0 {
+            return raw::keep_texts(self.0.texts);
         }
         let mut kept = Vec::new();
         for _ in 0..self.0.keep {

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::FutureExt;
 use futures::stream::{Stream, StreamExt};
+use wasmtime::AsContextMut;
 use wasmtime::component::Access as StoreAccess;
 
 use super::bindings::exports::wharf::storage::driver as wit;
@@ -245,9 +246,11 @@ impl StorageDriver for OpenedDriver {
 
     async fn get_content(&self, path: &StoragePath) -> Result<Bytes> {
         let path = path.to_string();
-        self.pool
+        let undelivered = Arc::clone(&self.pool.spec().share.undelivered);
+        let answer = self
+            .pool
             .call(Operation::GetContent, Effect::Read, move |accessor, guest, _keep| {
-                let path = path.clone();
+                let (path, undelivered) = (path.clone(), Arc::clone(&undelivered));
                 async move {
                     let driver = guest.bindings.wharf_storage_driver().storage_driver();
                     let content = match driver.call_get_content(accessor, guest.driver, path).await? {
@@ -255,16 +258,23 @@ impl StorageDriver for OpenedDriver {
                         Err(error) => return Ok(Err(convert::error(error, 0))),
                     };
                     // Let go of here, and not only when the caller gets to it.
-                    Ok(match content.len() as u64 {
-                        0..=MAX_CONTENT => Ok(Bytes::from(content)),
-                        length => {
-                            Err(convert::fault(format!("`get-content` returned {length} bytes; it may {MAX_CONTENT}")))
-                        }
-                    })
+                    let length = content.len();
+                    if length as u64 > MAX_CONTENT {
+                        let message = format!("`get-content` returned {length} bytes; it may {MAX_CONTENT}");
+                        return Ok(Err(convert::fault(message)));
+                    }
+                    let delivery = undelivered.add(length);
+                    if undelivered.is_too_much() {
+                        // The instance is interrupted before it returns another one.
+                        accessor.with(|mut access| access.as_context_mut().set_epoch_deadline(0));
+                    }
+                    Ok(Ok((Bytes::from(content), delivery)))
                 }
                 .boxed()
             })
-            .await?
+            .await?;
+        // It is the caller's from here on.
+        answer.map(|(content, _delivery)| content)
     }
 
     async fn put_content(&self, path: &StoragePath, content: Bytes) -> Result<()> {

@@ -4,11 +4,16 @@
 //! a step of bytes on the host's side. One costs little, and there may be thousands. So all steps of a driver come out of
 //! one allowance; when that is used up, streams go on in the smallest steps, which are not counted, since the number of
 //! streams is bounded.
+//!
+//! A content that `get-content` returned is as large as a file may be, and many callers may wait for one. Nobody knows its
+//! size before it is there. So an instance does not go on while the host has too much of [contents](Undelivered) that their
+//! callers have not taken yet.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
+use tokio::sync::Notify;
 
 /// How much all steps of a driver may hold together.
 pub(super) const ALLOWANCE: usize = 16 * 1024 * 1024;
@@ -86,6 +91,58 @@ pub(super) fn held(bytes: Vec<u8>, hold: Hold) -> Bytes {
     Bytes::from_owner(Step { bytes, _hold: hold })
 }
 
+/// How many bytes of contents may be undelivered while an instance goes on: one more content may come on top.
+const UNDELIVERED: usize = 4 * 1024 * 1024;
+
+/// The contents that a driver has returned and their callers have not taken.
+#[derive(Default)]
+pub(super) struct Undelivered {
+    bytes: AtomicUsize,
+    taken: Notify,
+}
+
+impl Undelivered {
+    /// Counts a content until the guard is dropped, when its caller has it or is gone.
+    pub(super) fn add(self: &Arc<Self>, bytes: usize) -> Delivery {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Delivery { undelivered: Arc::clone(self), bytes }
+    }
+
+    /// Returns whether an instance may not go on.
+    pub(super) fn is_too_much(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) >= UNDELIVERED
+    }
+
+    /// Waits until an instance may go on.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: it takes nothing.
+    pub(super) async fn room(&self) {
+        loop {
+            // Before the look, so that what is taken after it is not missed.
+            let taken = self.taken.notified();
+            if !self.is_too_much() {
+                return;
+            }
+            taken.await;
+        }
+    }
+}
+
+/// A content on its way to its caller.
+pub(super) struct Delivery {
+    undelivered: Arc<Undelivered>,
+    bytes: usize,
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        self.undelivered.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.undelivered.taken.notify_waiters();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
@@ -117,5 +174,22 @@ mod tests {
         assert!(allowance.take(1).is_none());
         drop((hold, other));
         assert!(allowance.take(10).is_some());
+    }
+
+    #[tokio::test]
+    async fn an_instance_goes_on_when_a_content_is_taken() {
+        let undelivered = Arc::new(Undelivered::default());
+        let small = undelivered.add(UNDELIVERED - 1);
+        undelivered.room().await;
+        let large = undelivered.add(UNDELIVERED);
+        let waits = tokio::spawn({
+            let undelivered = Arc::clone(&undelivered);
+            async move { undelivered.room().await }
+        });
+        drop(small);
+        tokio::task::yield_now().await;
+        assert!(!waits.is_finished());
+        drop(large);
+        waits.await.unwrap();
     }
 }

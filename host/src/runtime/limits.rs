@@ -62,8 +62,8 @@ pub struct Limits {
     /// 16,384.
     pub handles: u32,
     /// How many files and directories each instance may have open at a time, parts of HTTP messages among them; and how
-    /// many files and directories it may stream, in either direction. Each is an open file of the host's process. Default
-    /// 1,024.
+    /// many files and directories it may stream, in either direction. Each is an open file of the host's process, of whose
+    /// limit (`ulimit -n`) all instances of a driver get half: with 1,024 and two workers each may have 128. Default 1,024.
     pub files: u32,
     /// How many calls to the file system each instance may have begun and not ended. Default 1,024.
     pub calls: NonZeroU32,
@@ -125,6 +125,14 @@ pub(super) fn permits(count: u32) -> Arc<Semaphore> {
 }
 
 impl Limits {
+    /// Returns how many files an instance may have open, and how many it may stream: as it is configured, and no more than
+    /// the driver's share, which is half, of `most`, what the process may have open. At least one.
+    pub(super) fn files_of(&self, most: Option<u64>) -> u32 {
+        let instances = u64::try_from(self.workers.get()).unwrap_or(u64::MAX);
+        let share = most.map_or(u64::MAX, |most| most / 2 / instances.saturating_mul(2));
+        self.files.min(u32::try_from(share).unwrap_or(u32::MAX)).max(1)
+    }
+
     /// Returns a size as the host counts it.
     pub(super) fn bytes(size: ByteSize) -> usize {
         usize::try_from(size.as_u64()).unwrap_or(usize::MAX)
@@ -181,5 +189,16 @@ mod tests {
         let limits = Limits { memory: ByteSize::b(1_234_567), cpu_share, ..Limits::default() };
         let written = serde_json::to_string(&limits).unwrap();
         assert_eq!(serde_json::from_str::<Limits>(&written).unwrap(), limits, "{written}");
+    }
+
+    #[test]
+    fn instances_of_a_driver_have_no_more_files_than_half_of_what_the_process_may_open() {
+        let limits =
+            |files, workers| Limits { files, workers: NonZeroUsize::new(workers).unwrap(), ..Limits::default() };
+        assert_eq!(limits(1024, 2).files_of(Some(1024)), 128);
+        assert_eq!(limits(100, 2).files_of(Some(1024)), 100);
+        assert_eq!(limits(1024, 2).files_of(Some(1_000_000)), 1024);
+        assert_eq!(limits(1024, 2).files_of(None), 1024);
+        assert_eq!(limits(1024, 1000).files_of(Some(1024)), 1);
     }
 }

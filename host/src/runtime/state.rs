@@ -11,8 +11,8 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::ceiling::{Ceiling, LimitReached, Stretch};
 use super::counters::Counters;
-use super::held::{ALLOWANCE, Allowance};
-use super::http::{Hooks, HttpClient};
+use super::held::{ALLOWANCE, Allowance, Undelivered};
+use super::http::{FIELDS, Hooks, HttpClient};
 use super::limits::permits;
 use super::log::{Log, LogBudget};
 use super::random;
@@ -69,6 +69,10 @@ pub(super) struct Sandbox<'a> {
 pub(super) struct Share {
     pub(super) threads: Arc<Threads>,
     pub(super) allowance: Arc<Allowance>,
+    /// The contents on their way to their callers.
+    pub(super) undelivered: Arc<Undelivered>,
+    /// How many files each of its instances may have open, and how many it may stream.
+    files: u32,
     /// The places in the pool that its instances may take together.
     places: Arc<Semaphore>,
     most_places: u32,
@@ -79,9 +83,17 @@ impl Share {
     ///
     /// Those of [`Threads::new`].
     pub(super) fn new(limits: &Limits, places: u32) -> Result<Self> {
+        let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        let files = limits.files_of(most);
+        if files < limits.files {
+            let most = most.unwrap_or(u64::MAX);
+            tracing::debug!(files, most, "instances may have fewer files than `limits: {{ files: .. }}` says");
+        }
         Ok(Share {
             threads: Arc::new(Threads::new(limits.threads)?),
             allowance: Allowance::new(ALLOWANCE),
+            undelivered: Arc::default(),
+            files,
             places: permits(places),
             most_places: places,
         })
@@ -113,18 +125,20 @@ impl Sandbox<'_> {
     /// configuration.
     pub(super) fn store(self, kill: Arc<AtomicBool>, stretch: Stretch) -> Result<Store<State>> {
         let limits = self.limits;
-        let files = usize::try_from(limits.files).unwrap_or(usize::MAX);
+        let files = usize::try_from(self.share.files).unwrap_or(usize::MAX);
         let mut table = ResourceTable::new();
         table.set_max_capacity(files);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(FIELDS);
         let state = State {
             wasi: wasi(self.log, self.grants)?,
-            http: WasiHttpCtx::new(),
+            http,
             hooks: Hooks::new(self.http),
             table,
             ceiling: Ceiling::new(limits),
             counters: Arc::clone(self.counters),
             stretch: stretch.clone(),
-            streamed_files: permits(limits.files),
+            streamed_files: permits(self.share.files),
             calls: permits(limits.calls.get()),
             threads: Arc::clone(&self.share.threads),
             allowance: Arc::clone(&self.share.allowance),
@@ -141,6 +155,7 @@ impl Sandbox<'_> {
         }
         store.set_epoch_deadline(1);
         let cpu = limits.cpu;
+        let undelivered = Arc::clone(&self.share.undelivered);
         // The default yield starves tokio's timers; yielding to tokio itself does not (runtime facts, "Limits").
         store.epoch_deadline_callback(move |_| {
             if kill.load(Ordering::Relaxed) {
@@ -149,7 +164,14 @@ impl Sandbox<'_> {
             if stretch.interrupt() > cpu {
                 return Err(LimitReached("cpu").into());
             }
-            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+            let undelivered = Arc::clone(&undelivered);
+            Ok(UpdateDeadline::YieldCustom(
+                1,
+                Box::pin(async move {
+                    tokio::task::yield_now().await;
+                    undelivered.room().await;
+                }),
+            ))
         });
         Ok(store)
     }

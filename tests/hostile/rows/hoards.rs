@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{data, hostile, limits, quiet};
-use crate::attack::{Attack, Operation};
+use crate::attack::{Attack, File, Operation, merge};
 use crate::lab::Lab;
 use crate::row::Row;
 
@@ -28,11 +28,23 @@ pub(crate) fn rows(lab: &Lab) -> Vec<Row> {
     let write = |attack: &str, count: u64| hoard(attack, "file", count).with(data(lab, true));
     let reads = || hoard("read-file", "/data/file", 0);
     let works = "conflict: got inside";
-    let many = |files: u64| limits(json!({ "files": files }));
+    // The driver's share of the process's descriptors is its one instance's.
+    let many = |files: u64| limits(json!({ "files": files, "workers": 1 }));
     let alias = |operation: Operation, count: u64, bytes: u64| {
         let parameters = json!({ "attack": "alias-entries", "at": "stream", "count": count, "after_bytes": bytes });
         hostile(operation, parameters).with(small())
     };
+    let one_thread = |attack: Attack| Attack { on_one_thread: true, ..attack };
+    let granted = lab.granted.address.to_string();
+    let web = |parameters: Value| {
+        let mut all = json!({ "url": format!("http://{granted}/bytes-20000000") });
+        merge(&mut all, parameters);
+        let attack = Attack::new(Operation::GetContent, all).of(File::Ours("hostile-http"));
+        attack.with(json!({ "allow": { "http": [&granted] } })).with(small())
+    };
+    // The server sends half a megabyte of an answer, and no more.
+    let slow = |keep: u64| json!({ "url": format!("http://{granted}/slow"), "keep": keep });
+    let brief = || limits(json!({ "operation": "1s" }));
     let impatient = |attack: Attack| Attack { patience: Duration::from_secs(5), ..attack };
     vec![
         Row::bounded(
@@ -45,11 +57,11 @@ pub(crate) fn rows(lab: &Lab) -> Vec<Row> {
         .threads(THREADS)
         .files(twice(500)),
         Row::limit(
-            "opens 5,000 streams of a directory",
+            "opens 4,000 streams of a directory",
             "files",
-            hoard("hoard-directories", "", 5_000),
+            hoard("hoard-directories", "", 4_000),
             many(10_000),
-            "conflict: got 5000 directories",
+            "conflict: got 4000 directories",
         )
         .threads(THREADS)
         .files(twice(1024))
@@ -109,21 +121,21 @@ pub(crate) fn rows(lab: &Lab) -> Vec<Row> {
         .files(twice(1024))
         .burns(),
         Row::limit(
-            "writes 5,000 streams to a file",
+            "writes 4,000 streams to a file",
             "files",
-            write("hoard-writes", 5_000),
+            write("hoard-writes", 4_000),
             many(10_000),
-            "conflict: got 5000 streams to a file",
+            "conflict: got 4000 streams to a file",
         )
         .threads(AGAIN)
         .files(twice(1024))
         .burns(),
         Row::limit(
-            "appends 5,000 streams to a file",
+            "appends 4,000 streams to a file",
             "files",
-            write("hoard-appends", 5_000),
+            write("hoard-appends", 4_000),
             many(10_000),
-            "conflict: got 5000 streams to a file",
+            "conflict: got 4000 streams to a file",
         )
         .threads(AGAIN)
         .files(twice(1024))
@@ -151,6 +163,56 @@ pub(crate) fn rows(lab: &Lab) -> Vec<Row> {
             quiet(Operation::HoldReader),
             "an open file",
         )
+        .burns(),
+        // Each is as large as a content may be.
+        Row::bounded(
+            "returns 64 contents at once",
+            one_thread(hostile(
+                Operation::GetContents(64),
+                json!({ "attack": "huge-content", "at": "get-content", "count": 16 << 20 }),
+            ))
+            .with(small()),
+            "64 contents, 1073741824 bytes",
+            quiet(Operation::GetContent),
+            "path-not-found",
+        )
+        .burns(),
+        Row::limit(
+            "returns 64 long versions at once",
+            "text",
+            one_thread(hostile(
+                Operation::Stats(64),
+                json!({ "attack": "huge-text", "at": "stat", "count": 16 << 20 }),
+            ))
+            .with(small()),
+            limits(json!({ "text": "16MiB" })),
+            "64 facts",
+        )
+        .burns(),
+        Row::bounded(
+            "makes 1,000 lists of headers, as large as they can be",
+            web(json!({ "lists": 1_000 })),
+            "10 bytes",
+            web(json!({ "lists": 1 })),
+            "7 bytes",
+        )
+        .burns(),
+        Row::bounded(
+            "makes 900 requests with texts of a megabyte",
+            web(json!({ "texts": 900 })),
+            "9 bytes",
+            web(json!({ "texts": 1 })),
+            "7 bytes",
+        )
+        .burns(),
+        Row::bounded(
+            "sends 200 requests and reads no answer",
+            web(slow(200)).with(brief()),
+            "limit-exceeded (operation)",
+            web(slow(1)).with(brief()),
+            "limit-exceeded (operation)",
+        )
+        .files(2 * 2 * 256 + 64)
         .burns(),
     ]
 }

@@ -23,14 +23,12 @@ use wasmtime_wasi_http::{Error as HttpError, FieldMap, RequestOptions, WasiBody,
 
 use super::super::state::State;
 use super::super::streams::{ChunkProducer, PassedThrough, deliver};
-
-/// The interface whose functions are replaced.
-const TYPES: &str = "wasi:http/types@0.3.0";
+use super::TYPES;
 
 type Trailers = Result<Option<Resource<FieldMap>>, ErrorCode>;
 
 /// Replaces the functions in a linker that has wasmtime's own.
-pub(in super::super) fn shadow(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+pub(super) fn shadow(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     let mut types = linker.instance(TYPES)?;
     types.func_wrap("[static]request.new", new_request)?;

@@ -16,20 +16,40 @@ mod config;
 mod connect;
 mod destination;
 mod grant;
+mod texts;
 
 use std::future::Future;
 use std::sync::Arc;
 
+use wasmtime::component::Linker;
 use wasmtime_wasi_http::p3::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody, WasiHttpHooks};
 
-pub(super) use body::{BodyProducer, shadow};
+use super::state::State;
+
+pub(super) use body::BodyProducer;
 pub(super) use client::HttpClient;
 pub use config::{HttpConfig, ProxyAddress};
 pub use connect::Resolver;
 pub(super) use connect::SystemResolver;
 pub(super) use grant::check_redirect;
 pub use grant::{HttpGrant, HttpGrantError};
+
+/// The interface whose functions are partly the host's own.
+const TYPES: &str = "wasi:http/types@0.3.0";
+
+/// How much the headers of one message may take that a component makes, in the host's memory. Servers take no more.
+pub(super) const FIELDS: usize = 16 * 1024;
+
+/// Replaces functions in a linker that has wasmtime's own.
+///
+/// # Errors
+///
+/// If wasmtime's own are not there.
+pub(super) fn shadow(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    body::shadow(linker)?;
+    texts::shadow(linker)
+}
 
 /// What answers a component's requests.
 pub(super) struct Hooks {
