@@ -69,6 +69,22 @@ pub(crate) fn long_function() -> Arc<Vec<u8>> {
     Arc::new(function(1, &b"\x20\0\x41\x03\x6a\x21\0".repeat(857_000)))
 }
 
+/// 50,000 loops one after another, which do nothing: 150 KB, and the compiler goes through all for each.
+pub(crate) fn loops_in_a_row() -> Arc<Vec<u8>> {
+    Arc::new(function(0, &b"\x03\x40\x0b".repeat(50_000)))
+}
+
+/// 20,000 indirect calls, each of which makes blocks of its own.
+pub(crate) fn indirect_calls() -> Arc<Vec<u8>> {
+    let code = b"\x20\0\x41\0\x11\0\0".repeat(20_000);
+    let body = [&b"\0"[..], &code, b"\x0b"].concat();
+    let bodies = [number(body.len() as u64), body].concat();
+    let table = section(4, b"\x01\x70\0\x01");
+    let types = section(1, &entries(1, b"\x60\x01\x7f\0"));
+    let module = module(&[types, section(3, b"\x01\0"), table, section(10, &entries(1, &bodies))]);
+    Arc::new(component(&[section(1, &module)]))
+}
+
 /// Blocks in blocks.
 pub(crate) fn deep_blocks() -> Arc<Vec<u8>> {
     let depth = 30_000;

@@ -208,7 +208,9 @@ fn looking_at_a_file_takes_little_whatever_it_is() {
     ];
     let crafted = [
         ("locals", crafted::locals_and_blocks(), "blocks times local variables in one function"),
-        ("long", crafted::long_function(), "400001 operators in one function"),
+        ("long", crafted::long_function(), "300001 operators in one function"),
+        ("row", crafted::loops_in_a_row(), "branches times branches in its functions"),
+        ("calls", crafted::indirect_calls(), "branches times branches in its functions"),
         ("loops", crafted::deep_blocks(), "101 loops inside one another"),
         ("tiny", crafted::tiny_functions(), "300000 functions"),
         ("wide", crafted::wide_calls(), "operators in one function"),

@@ -57,6 +57,8 @@ pub(crate) fn rows() -> Vec<Row> {
         wasmtime("is corrupt", bytes(corrupt), "other:").burns(),
         heavy("has 5,000 locals and 8,000 blocks in a function", crafted::locals_and_blocks()),
         heavy("has a function of 6 MB", crafted::long_function()),
+        heavy("has 50,000 loops in a function", crafted::loops_in_a_row()),
+        heavy("has 20,000 indirect calls in a function", crafted::indirect_calls()),
         heavy("has 300,000 functions", crafted::tiny_functions()),
         heavy("has 30,000 types inside one another", crafted::nested_types()),
         heavy("makes a hundred million instances of itself", crafted::exploding_instances()),

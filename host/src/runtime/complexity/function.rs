@@ -32,7 +32,15 @@ pub(super) struct Cost {
     pub(super) operators: u64,
     /// Local variables times blocks.
     pub(super) variables: u64,
+    /// What makes blocks, each by what it costs beside a plain one.
+    pub(super) branches: u64,
 }
+
+/// What these weigh among a function's branches: so many times as much as a plain block, by what tens of thousands of each were
+/// measured to cost. Some make blocks that WebAssembly does not show: checks of bounds, and ways around them.
+const LOOP: u64 = 8;
+const INDIRECT_CALL: u64 = 5;
+const BULK: u64 = 4;
 
 /// Returns what a function costs.
 pub(super) fn cost(body: &FunctionBody<'_>, signature: Arity, signatures: &impl Signatures) -> Result<Cost, Refusal> {
@@ -56,6 +64,8 @@ pub(super) fn cost(body: &FunctionBody<'_>, signature: Arity, signatures: &impl 
     // Beginning and end have to be made for each value that goes in and out.
     let mut cost = locals.min(1) + signature.values();
     let (mut blocks, mut touched) = (1_u64, u64::from(signature.params));
+    // What weighs more than the blocks that it makes.
+    let mut heavy = 0_u64;
     for operator in body.get_operators_reader()? {
         cost += 1;
         match operator? {
@@ -73,6 +83,7 @@ pub(super) fn cost(body: &FunctionBody<'_>, signature: Arity, signatures: &impl 
                 loops += 1;
                 Limit::LoopDepth.check(loops)?;
                 (blocks, cost) = (blocks + 2, cost + arity(blockty).values());
+                heavy += LOOP - 2;
             }
             Operator::If { blockty } => {
                 labels.push((u64::from(arity(blockty).results), false));
@@ -107,7 +118,18 @@ pub(super) fn cost(body: &FunctionBody<'_>, signature: Arity, signatures: &impl 
             | Operator::CallRef { type_index }
             | Operator::ReturnCallRef { type_index } => {
                 (blocks, cost) = (blocks + 2, cost + 8 + signatures.of_type(type_index).values());
+                heavy += INDIRECT_CALL - 2;
             }
+            Operator::MemoryCopy { .. }
+            | Operator::MemoryFill { .. }
+            | Operator::MemoryInit { .. }
+            | Operator::MemoryGrow { .. }
+            | Operator::TableCopy { .. }
+            | Operator::TableFill { .. }
+            | Operator::TableInit { .. }
+            | Operator::TableGrow { .. }
+            | Operator::TableGet { .. }
+            | Operator::TableSet { .. } => heavy += BULK,
             Operator::LocalGet { .. } | Operator::LocalSet { .. } | Operator::LocalTee { .. } => touched += 1,
             _ => {}
         }
@@ -119,5 +141,5 @@ pub(super) fn cost(body: &FunctionBody<'_>, signature: Arity, signatures: &impl 
     // A local that nothing touches is declared all the same.
     cost += locals / 4;
     Limit::FunctionCode.check(cost)?;
-    Ok(Cost { operators: cost, variables })
+    Ok(Cost { operators: cost, variables, branches: blocks + heavy })
 }

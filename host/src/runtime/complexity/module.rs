@@ -99,6 +99,8 @@ impl Module {
                 Limit::Code.check(totals.code)?;
                 totals.variables += cost.variables;
                 Limit::Variables.check(totals.variables)?;
+                totals.branches = totals.branches.saturating_add(cost.branches.saturating_mul(cost.branches));
+                Limit::Branches.check(totals.branches)?;
             }
             Payload::CustomSection(section) => {
                 if let KnownCustom::Name(names) = section.as_known() {
