@@ -25,6 +25,29 @@ pub(super) struct Document {
     pub(super) overrides: Overrides,
 }
 
+/// Keys that keep somebody out. Without a value they would be passed over, and let everybody in.
+const RESTRICTING: [&str; 6] = [
+    "http.trustedproxies",
+    "http.tls",
+    "http.tls.certificate",
+    "http.tls.key",
+    "http.tls.clientcas",
+    "http.tls.clientauth",
+];
+
+/// Whether a key is there and has no value. An empty list of proxies is one: there are none.
+fn is_empty(tree: &Value, key: &str) -> bool {
+    let found = key.split('.').try_fold(tree, |value, name| {
+        let members = value.as_object()?.iter();
+        members.into_iter().find(|(member, _)| member.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    });
+    match found {
+        Some(Value::Array(elements)) => elements.is_empty() && key != "http.trustedproxies",
+        Some(value) => value.is_null() || *value == "",
+        None => false,
+    }
+}
+
 impl Document {
     /// Reads the file, or the one that the environment names, or none; and applies the variables. Reports the keys that mean
     /// nothing, and what is wrong with a variable. To serve, a file must have a version that Wharf knows; without one, there
@@ -72,6 +95,12 @@ impl Document {
         // Somebody began to restrict access. To pass over an empty section, as over others, would let everybody in.
         if let Some(auth) = document.tree.get_mut("auth").filter(|auth| auth.is_null() || *auth == "") {
             *auth = json!({});
+        }
+        for key in RESTRICTING {
+            if is_empty(&document.tree, key) {
+                let what = "is empty, as a variable that is not set leaves it: give it a value, or remove the key";
+                report.refuse(&document, key, what);
+            }
         }
         normalize(&mut document.tree, &CONFIGURATION);
         Ok(document)

@@ -312,6 +312,15 @@ fn what_would_be_insecure_to_pass_over_is_refused_and_named() {
             "http: {tls: {certificate: c, key: k, clientcas: [c], clientauth: require-any-client-cert}}",
         ),
         ("http.tls.clientauth", "http: {tls: {certificate: c, key: k, clientcas: [c], clientauth: never}}"),
+        // What an empty variable of a template leaves.
+        ("http.tls", "http: {tls: }"),
+        ("http.tls.certificate", "http: {tls: {certificate: '', key: ''}}"),
+        ("http.tls.clientcas", "http: {tls: {certificate: c, key: k, clientcas: []}}"),
+        ("http.tls.clientcas", "http: {TLS: {certificate: c, key: k, clientcas: }}"),
+        ("http.tls.clientauth", "http: {tls: {certificate: c, key: k, clientcas: [c], clientauth: ''}}"),
+        ("http.trustedproxies", "http: {trustedproxies: }"),
+        ("http.trustedproxies", "http: {trustedproxies: ''}"),
+        ("drivers.archiv", "drivers: {archiv: {limits: {memory: 64MiB}}}"),
         ("proxy.remoteurl", "proxy: {remoteurl: https://hunter2.example.com}"),
         ("validation.manifests.urls.deny", "validation: {manifests: {urls: {deny: [hunter2]}}}"),
         ("validation.manifests.urls.allow", "validation: {manifests: {urls: {allow: [hunter2]}}}"),
@@ -536,7 +545,8 @@ fn a_component_may_be_configured_or_lie_in_the_directory_of_drivers() {
     let config = |drivers: &str| format!("version: 0.1\nstorage: {{archive: {{anything: 1}}}}\ndrivers: {drivers}");
     quiet(&config(&format!("{{directory: {:?}}}", directory.path())), &[]);
     quiet(&config("{archive: {component: ./a.wasm, allow: {environment: [REGION]}, limits: {memory: 1MiB}}}"), &[]);
-    quiet(&config("{archive: }"), &[]);
+    let none = error(&config("{archive: }"), &[]);
+    assert!(none.contains("`drivers.archive`: there is no component of that name"), "{none}");
     assert!(
         error(&config("{archiv: }"), &[]).contains("`storage.archive`: there is no driver of that name; did you mean")
     );

@@ -2,7 +2,8 @@
 //!
 //! Hyper's parser takes a bare LF for the end of a line, and so do some proxies and not others: a head that one of them ends
 //! earlier than the other is how a request is smuggled. Lines of HTTP/1.1 end with CRLF (RFC 9112, section 2.2), so one that
-//! does not makes the request a bad one: the LF becomes a NUL, which hyper refuses with 400.
+//! does not makes the request a bad one: the LF becomes a NUL, which hyper refuses with 400. In the extension of a chunk it
+//! stays, since there hyper refuses a bare LF itself, and takes any other byte: those that no text may hold are refused here.
 //!
 //! To know where a head begins, this follows the framing of each request, by the same rules as hyper where those leave no
 //! choice; where they do, the request is refused. Bodies are counted, and not looked at.
@@ -75,10 +76,13 @@ impl Heads {
                     };
                     self.keep(&rest[..end]);
                     at += end + 1;
+                    let refused_by_hyper = self.state == State::Size && self.last != b'\r';
                     match self.end_line() {
                         Ok(state) => self.state = state,
                         Err(Bad) => {
-                            bytes[at - 1] = NUL;
+                            if !refused_by_hyper {
+                                bytes[at - 1] = NUL;
+                            }
                             self.state = State::Refused;
                         }
                     }
@@ -122,6 +126,8 @@ impl Heads {
                 self.header(&line, is_whole)?;
                 State::Head
             }
+            // Nobody needs a longer one.
+            State::Size if !is_whole => return Err(Bad),
             State::Size => match chunk_size(&line)? {
                 0 => State::Trailer,
                 size => State::Chunk(size.checked_add(2).ok_or(Bad)?),
@@ -162,7 +168,8 @@ impl Heads {
 fn chunk_size(line: &[u8]) -> Result<u64, Bad> {
     let end = line.iter().position(|byte| !byte.is_ascii_hexdigit()).unwrap_or(line.len());
     let (digits, after) = line.split_at(end);
-    if !matches!(after.first(), None | Some(b';' | b' ' | b'\t')) {
+    let is_control = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
+    if !matches!(after.first(), None | Some(b';' | b' ' | b'\t')) || after.iter().any(is_control) {
         return Err(Bad);
     }
     let digits = std::str::from_utf8(digits).map_err(|_| Bad)?;
@@ -206,7 +213,6 @@ mod tests {
             "GET / HTTP/1.1\r\nHost: a\r\n@",
             "@GET / HTTP/1.1\r\n\r\n",
             "GET / HTTP/1.1\r\nA: b@C: d\r\n\r\n",
-            "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3@abc\r\n0\r\n\r\n",
             "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nT: a@\r\n",
         ] {
             // Behind requests that are good, too: the place of the head is known.
@@ -217,6 +223,22 @@ mod tests {
                     assert_eq!(changed, format!("{before}{expected}"), "{bad:?} in pieces of {piece}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_no_extension_of_a_chunk_may_hold_is_refused() {
+        let chunked = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+        // Hyper refuses these as they are, and would take a NUL in an extension.
+        for bare in ["3\nabc\r\n0\r\n\r\n", "3;a\nb\r\nabc\r\n0\r\n\r\n", "3;\n\r\nabc", "0;\nGET / HTTP/1.1\r\n\r\n"] {
+            for piece in [1, 2, 3, 7, 4096] {
+                assert_eq!(look(&format!("{chunked}{bare}"), piece), format!("{chunked}{bare}"), "{bare:?}");
+            }
+        }
+        let long = format!("3;{}", "a".repeat(300));
+        for control in ["3;\0", "3;a=\x01b", "3;\x7f", "3 \x1b", "3;a\rb", &long] {
+            let changed = look(&format!("{chunked}{control}\r\nabc\r\n0\r\n\r\n"), 5);
+            assert_eq!(changed, format!("{chunked}{control}\r\0abc\r\n0\r\n\r\n"), "{control:?}");
         }
     }
 
