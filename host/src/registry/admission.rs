@@ -56,7 +56,8 @@ impl fmt::Display for Client {
     }
 }
 
-/// So many of something, shared out among clients.
+/// So many of something, shared out among clients. Clones share them.
+#[derive(Clone)]
 pub(super) struct Admission(Arc<Shared>);
 
 struct Shared {
@@ -90,6 +91,12 @@ pub(super) struct Admitted {
     shared: Arc<Shared>,
     client: Client,
     weight: usize,
+}
+
+/// Says that something that was under way got no more room.
+pub(super) fn no_more_room() -> Failure {
+    let message = "the registry has no memory left for the rest of it; try again later";
+    Failure::new(Code::Unavailable, message).with_header(RETRY_AFTER, RETRY)
 }
 
 /// Why somebody was refused.

@@ -30,6 +30,9 @@ pub(in crate::registry) struct Buffers {
 /// What is small, in bytes.
 pub(super) const SMALL: u64 = 64 * 1024;
 
+/// How long what is gathered waits for more room once some of it is there.
+const GROWTH: Duration = Duration::from_secs(10);
+
 impl Buffers {
     /// Shares so many bytes among at most so many uploads that take so many each.
     pub(in crate::registry) fn new(total: u64, each: u64, most: usize, share: u8) -> Self {
@@ -57,7 +60,8 @@ impl Buffers {
 pub(super) enum Kept {
     /// Given to the store as it comes.
     Streamed,
-    /// Gathered in memory: at most so many bytes.
+    /// Gathered in memory: at most so many bytes. It takes room for what has come, not for what is announced: whoever sends
+    /// nothing holds nothing that others wait for.
     Whole(u64),
 }
 
@@ -68,8 +72,19 @@ pub(super) struct Received {
     left: Option<u64>,
     idle: Duration,
     pace: Pace,
+    client: Client,
     /// Held until all has come.
-    _room: Option<Admitted>,
+    room: Vec<Admitted>,
+    /// None if what comes is not gathered, or is small.
+    gathered: Option<Gathered>,
+}
+
+/// What has come of a body that is gathered, and where the room for the rest comes from.
+struct Gathered {
+    bytes: u64,
+    uploads: Admission,
+    /// What a place holds, in bytes.
+    each: u64,
 }
 
 impl Received {
@@ -91,22 +106,31 @@ impl Received {
         let left = length.or(given);
         let settings = registry.settings();
         let (buffers, client) = (registry.buffers(), client(parts));
-        let (admission, weight) = match kept {
-            Kept::Whole(most) => match left.unwrap_or(most).min(most) {
-                bytes @ ..=SMALL if left.is_some() => (&buffers.small, bytes.div_ceil(SMALL)),
-                bytes => (&buffers.uploads, bytes.div_ceil(buffers.each)),
-            },
-            Kept::Streamed => (&buffers.uploads, 1),
+        let (admission, gathered) = match kept {
+            Kept::Whole(most) if left.is_some_and(|left| left.min(most) <= SMALL) => (&buffers.small, None),
+            Kept::Whole(_) => {
+                let gathered = Gathered { bytes: 0, uploads: buffers.uploads.clone(), each: buffers.each };
+                (&buffers.uploads, Some(gathered))
+            }
+            Kept::Streamed => (&buffers.uploads, None),
         };
         // Nothing to come needs no room.
         let room = match left {
-            Some(0) => None,
-            _ => {
-                let weight = usize::try_from(weight).unwrap_or(usize::MAX);
-                Some(admission.enter(client, weight, settings.idle).await?)
-            }
+            Some(0) => Vec::new(),
+            _ => vec![admission.enter(client, 1, settings.idle).await?],
         };
-        Ok(Received { body, left, idle: settings.idle, pace: Pace::new(settings.min_rate), _room: room })
+        Ok(Received { body, left, idle: settings.idle, pace: Pace::new(settings.min_rate), client, room, gathered })
+    }
+
+    /// Takes room for what has come, beyond what there is.
+    async fn grow(&mut self, more: usize) -> Result<(), Stopped> {
+        let Some(gathered) = &mut self.gathered else { return Ok(()) };
+        gathered.bytes += more as u64;
+        while gathered.bytes > gathered.each.saturating_mul(self.room.len() as u64) {
+            let more = gathered.uploads.enter(self.client, 1, GROWTH.min(self.idle)).await;
+            self.room.push(more.map_err(|_| Stopped::NoRoom)?);
+        }
+        Ok(())
     }
 }
 
@@ -147,11 +171,47 @@ impl Incoming for Received {
             if let Some(left) = &mut self.left {
                 *left = left.checked_sub(piece.len() as u64).ok_or(Stopped::WrongLength)?;
             }
+            self.grow(piece.len()).await?;
             return Ok(Some(piece));
         }
     }
 
+    fn client(&self) -> Client {
+        self.client
+    }
+
     fn at_most(&self) -> Option<u64> {
         self.left
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::drivers::inmemory::InMemory;
+
+    const MIB: u64 = 1 << 20;
+
+    #[tokio::test]
+    async fn what_is_announced_and_does_not_come_takes_one_place_and_what_comes_takes_more() {
+        let registry = Registry::builder(Arc::new(InMemory::new())).build();
+        let used = || registry.buffers().uploads.used().0;
+        let request = http::Request::put("/").header(CONTENT_LENGTH, 4 * MIB).body(()).unwrap();
+        let piece = Bytes::from(vec![0; 1 << 20]);
+        let pieces = futures::stream::iter((0..4).map(move |_| Ok::<_, std::io::Error>(piece.clone())));
+        let (parts, ()) = request.into_parts();
+        let kept = Kept::Whole(4 * MIB);
+        let mut received = Received::new(&registry, &parts, Body::from_stream(pieces), None, kept).await.unwrap();
+        assert_eq!(used(), 1);
+        for come in 1..=4 {
+            received.next().await.unwrap().unwrap();
+            assert_eq!(used() as u64, come * MIB / registry.buffers().each, "{come} MiB have come");
+        }
+        assert!(received.next().await.unwrap().is_none());
+        drop(received);
+        assert_eq!(used(), 0);
     }
 }

@@ -9,10 +9,11 @@ use serde_json::json;
 use super::blobs::etag;
 use super::incoming::{Kept, Received, content_length};
 use super::{Call, DOCKER_CONTENT_DIGEST, OCI_SUBJECT, digest_value, empty};
+use crate::registry::admission::no_more_room;
 use crate::registry::error::{Code, Failure, Result};
 use crate::registry::manifest::{Content, DOCKER_LIST, DOCKER_MANIFEST, MAX_MANIFEST, Manifest};
 use crate::registry::store::Stored;
-use crate::registry::store::uploads::Incoming;
+use crate::registry::store::uploads::{Incoming, Stopped};
 use crate::registry::{Algorithm, Digest, Reference, RepositoryName};
 
 /// How a manifest is served whose own document does not say what it is.
@@ -125,6 +126,7 @@ impl Call<'_> {
                 Ok(None) => return Ok(bytes.freeze()),
                 Ok(Some(piece)) if bytes.len() + piece.len() > MAX_MANIFEST => return Err(too_large()),
                 Ok(Some(piece)) => bytes.extend_from_slice(&piece),
+                Err(Stopped::NoRoom) => return Err(no_more_room()),
                 Err(_) => return Err(Failure::new(Code::SizeInvalid, "the manifest did not come whole")),
             }
         }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::address::offset_in;
 use super::incoming::{Kept, Received, content_length};
 use super::{Call, DOCKER_CONTENT_DIGEST, DOCKER_UPLOAD_UUID, digest_value, empty};
+use crate::registry::admission::no_more_room;
 use crate::registry::error::{Code, Failure, Result};
 use crate::registry::range::ChunkRange;
 use crate::registry::store::uploads::{Stopped, UploadError};
@@ -173,6 +174,7 @@ impl Call<'_> {
                     Stopped::TooSlow => Failure::new(Code::BlobUploadInvalid, "the bytes came too slowly for too long")
                         .with_status(StatusCode::REQUEST_TIMEOUT),
                     Stopped::Vanished => Failure::new(Code::BlobUploadInvalid, "the body broke off"),
+                    Stopped::NoRoom => no_more_room(),
                 };
                 (failure, Some(size))
             }

@@ -19,7 +19,8 @@ pub struct Purged {
 }
 
 impl Store {
-    /// Deletes the uploads that began before a time. One that does not say when it began is kept, as Distribution keeps it.
+    /// Deletes the uploads that began before a time. One that does not say when it began, which nobody can go on with, goes by
+    /// when something was last written to it; Distribution keeps it for ever.
     pub(in crate::registry) async fn purge(&self, before: SystemTime, dry_run: bool) -> Result<Purged> {
         let mut purged = Purged::default();
         let mut descent = Descent::begin(self, None).await?;
@@ -51,17 +52,33 @@ impl Store {
     async fn purge_upload(&self, upload: &StoragePath, before: SystemTime, dry_run: bool) -> Result<bool> {
         let started = match self.driver.get_content(&upload.join("startedat")?).await {
             Ok(started) => started,
-            Err(error) if is_missing(&error) => return Ok(false),
+            Err(error) if is_missing(&error) => {
+                let written = self.last_written(upload).await?;
+                return match written.is_some_and(|written| written < before) {
+                    true => self.remove_stale(upload, dry_run).await,
+                    false => Ok(false),
+                };
+            }
             Err(error) => return Err(error),
         };
         let started = std::str::from_utf8(&started).ok().and_then(|text| humantime::parse_rfc3339(text.trim()).ok());
         if started.is_none_or(|started| started >= before) {
             return Ok(false);
         }
+        self.remove_stale(upload, dry_run).await
+    }
+
+    async fn remove_stale(&self, upload: &StoragePath, dry_run: bool) -> Result<bool> {
         tracing::info!(path = %upload, dry_run, "a stale upload is removed");
         if !dry_run {
             self.delete_directory(upload).await?;
         }
         Ok(true)
+    }
+
+    /// Returns when a file below a directory was last written; none if there is no file, or the store does not say.
+    async fn last_written(&self, directory: &StoragePath) -> Result<Option<SystemTime>> {
+        let entries = self.driver.walk(directory, None).await?;
+        entries.try_fold(None, async |last: Option<SystemTime>, entry: Entry| Ok(last.max(entry.modified))).await
     }
 }

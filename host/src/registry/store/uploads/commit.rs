@@ -60,6 +60,7 @@ impl Uploads {
         digest: &Digest,
     ) -> Result<u64, UploadError> {
         let mut turn = self.turns.take(name, id).wait().await.ok_or(UploadError::Busy)?;
+        turn.set_client(incoming.client());
         let open = self.open(name, id, &mut turn).await?;
         let size = match self.expect_size(open, at, &mut turn, name, id).await? {
             None if incoming.at_most().is_some_and(|bytes| bytes <= self.small) => {
@@ -172,7 +173,7 @@ impl Uploads {
     }
 
     /// Deletes what is left of an upload that has ended. What cannot be deleted is purged later.
-    async fn forget(&self, name: &RepositoryName, id: Uuid) {
+    pub(super) async fn forget(&self, name: &RepositoryName, id: Uuid) {
         if let Err(error) = self.store.delete_directory(&layout::upload(name, id)).await {
             tracing::warn!(repository = %name, upload = %id, %error, "what is left of an upload could not be deleted");
         }

@@ -3,12 +3,14 @@
 //! All that is known of an upload lies in the store, as Distribution leaves it: when it began, its bytes, and after each
 //! request the state of its hash. So any process on the store goes on with it, whoever began it, and a process that is
 //! killed loses nothing that it acknowledged. With a driver that cannot continue uploads, the open writer is kept in memory
-//! instead, and an upload lives as long as the process.
+//! instead, and an upload lives as long as the process, unless too many wait for their next request.
 //!
 //! Whatever hashes are kept, a blob is stored under a digest only if its bytes have it: where the state of the hash is
 //! missing, or is not of the blob's algorithm, the bytes are read back.
 
 mod commit;
+#[cfg(test)]
+mod tests;
 mod turns;
 
 use std::sync::Arc;
@@ -21,6 +23,7 @@ use uuid::Uuid;
 
 use super::{Store, is_missing};
 use crate::contract::{Error, ErrorKind, FileWriter, Result, WriteMode};
+use crate::registry::admission::Client;
 use crate::registry::hasher::Hasher;
 use crate::registry::{Algorithm, Digest, RepositoryName, layout};
 
@@ -31,6 +34,9 @@ use turns::{Turn, Turns};
 pub(in crate::registry) trait Incoming: Send {
     /// Returns the next piece; none at the end. An error if the client vanished, stalled, or sent what it should not.
     async fn next(&mut self) -> Result<Option<Bytes>, Stopped>;
+
+    /// Returns for whom they are.
+    fn client(&self) -> Client;
 
     /// Returns how many bytes come at most, where that is known.
     fn at_most(&self) -> Option<u64>;
@@ -47,6 +53,8 @@ pub(in crate::registry) enum Stopped {
     TooSlow,
     /// More or fewer bytes came than the client had said.
     WrongLength,
+    /// The registry has no memory left for more of it.
+    NoRoom,
 }
 
 /// Why an upload did not go on.
@@ -151,6 +159,7 @@ impl Uploads {
         mut incoming: impl Incoming,
     ) -> Result<u64, UploadError> {
         let mut turn = self.turns.take(name, id).wait().await.ok_or(UploadError::Busy)?;
+        turn.set_client(incoming.client());
         let open = self.open(name, id, &mut turn).await?;
         let open = self.expect_size(open, at, &mut turn, name, id).await?;
         let mut open = match open {
@@ -163,7 +172,10 @@ impl Uploads {
         match (ended, kept) {
             (Ok(None), Ok(size)) => Ok(size),
             (Ok(Some(why)), Ok(size)) => Err(UploadError::Stopped { why, size }),
-            (Err(error), _) | (Ok(_), Err(error)) => Err(error.into()),
+            // That it was deleted meanwhile says more than that it could not be written to.
+            (_, Err(UploadError::Unknown)) => Err(UploadError::Unknown),
+            (Err(error), _) => Err(error.into()),
+            (Ok(_), Err(error)) => Err(error),
         }
     }
 
@@ -182,10 +194,12 @@ impl Uploads {
         if let Some(Held(open)) = turn.held().take() {
             open.writer.cancel().await?;
         }
-        match self.store.delete_directory(&layout::upload(name, id)).await? {
-            true => Ok(()),
-            false => Err(UploadError::Unknown),
+        if !self.store.delete_directory(&layout::upload(name, id)).await? {
+            return Err(UploadError::Unknown);
         }
+        // Another process may have added something since the directory was listed. What it adds from now on it deletes itself.
+        self.store.delete_directory(&layout::upload(name, id)).await?;
+        Ok(())
     }
 
     /// Opens an upload to be continued; none if it has begun, and has no bytes yet.
@@ -254,7 +268,8 @@ impl Uploads {
         Err(UploadError::OutOfOrder { size })
     }
 
-    /// Keeps an upload until the next request, and returns its size.
+    /// Keeps an upload until the next request, and returns its size. One that another process deleted while bytes were added
+    /// is not brought back: they are deleted too.
     async fn put_away(
         &self,
         open: Open,
@@ -262,7 +277,7 @@ impl Uploads {
         name: &RepositoryName,
         id: Uuid,
         changed: bool,
-    ) -> Result<u64> {
+    ) -> Result<u64, UploadError> {
         if !self.resumable {
             let size = open.writer.size();
             *turn.held() = Some(Held(open));
@@ -278,6 +293,11 @@ impl Uploads {
             if let Err(error) = self.store.driver().put_content(&path, hasher.to_state().into()).await {
                 tracing::warn!(%path, %error, "the state of an upload's hash could not be kept");
             }
+        }
+        // Looked at once everything is there: whoever deletes the upload later, deletes this too.
+        if changed && self.store.size(&layout::upload_started(name, id)).await?.is_none() {
+            self.forget(name, id).await;
+            return Err(UploadError::Unknown);
         }
         Ok(size)
     }

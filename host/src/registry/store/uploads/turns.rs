@@ -13,12 +13,17 @@ use uuid::Uuid;
 
 use super::Held;
 use crate::registry::RepositoryName;
+use crate::registry::admission::Client;
 
 /// How long a request waits for the one before it on the same upload: longer than a client that vanished is waited for.
 const PATIENCE: Duration = Duration::from_secs(75);
 
 /// How long an upload that lives in this process alone is kept without a request.
 const KEPT: Duration = Duration::from_secs(60 * 60);
+
+/// How many uploads are kept so without a request: a quarter of what a component may have open by default. What is more
+/// costs whoever has most of them the one that waited longest.
+const MOST_KEPT: usize = 256;
 
 type Key = (RepositoryName, Uuid);
 
@@ -32,6 +37,8 @@ struct Slot {
     /// How many bytes the upload has, as far as this process saw.
     size: AtomicU64,
     used: Mutex<Instant>,
+    /// Who sent the bytes last.
+    client: Mutex<Client>,
 }
 
 /// A place in the queue for an upload.
@@ -62,6 +69,31 @@ impl Turns {
         Queued { turns: Arc::clone(self), key, slot: Arc::clone(slot) }
     }
 
+    /// Ends uploads that are kept without a request, until there are no more than there may be.
+    fn bound(&self, most: usize) {
+        loop {
+            let mut slots = self.lock();
+            let mut held_by = HashMap::<Client, usize>::new();
+            let waiting = || slots.iter().filter(|(_, slot)| Arc::strong_count(slot) == 1);
+            for (_, slot) in waiting() {
+                *held_by.entry(slot.client()).or_default() += 1;
+            }
+            if held_by.values().sum::<usize>() <= most {
+                return;
+            }
+            let longest = waiting().max_by_key(|(_, slot)| (held_by.get(&slot.client()), slot.idle()));
+            let Some(key) = longest.map(|(key, _)| key.clone()) else { return };
+            let ended = slots.remove(&key);
+            // A writer that is dropped may have something to do.
+            drop(slots);
+            tracing::info!(
+                repository = %key.0, upload = %key.1,
+                "an upload was given up that waited for its next request: the driver continues none, and {most} wait"
+            );
+            drop(ended);
+        }
+    }
+
     /// Returns how many bytes an upload has that a request works on.
     pub(super) fn known_size(&self, name: &RepositoryName, id: Uuid) -> u64 {
         self.lock().get(&(name.clone(), id)).map_or(0, |slot| slot.size.load(Ordering::Relaxed))
@@ -70,7 +102,16 @@ impl Turns {
 
 impl Slot {
     fn new() -> Self {
-        Slot { held: Arc::default(), size: AtomicU64::new(0), used: Mutex::new(Instant::now()) }
+        Slot {
+            held: Arc::default(),
+            size: AtomicU64::new(0),
+            used: Mutex::new(Instant::now()),
+            client: Mutex::new(Client::Unknown),
+        }
+    }
+
+    fn client(&self) -> Client {
+        *self.client.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn idle(&self) -> Duration {
@@ -102,6 +143,11 @@ impl Turn {
         }
     }
 
+    /// Says who sends the bytes.
+    pub(super) fn set_client(&self, client: Client) {
+        *self.queued.slot.client.lock().unwrap_or_else(PoisonError::into_inner) = client;
+    }
+
     /// Says how many bytes the upload has.
     pub(super) fn set_size(&self, size: u64) {
         self.queued.slot.size.store(size, Ordering::Relaxed);
@@ -114,6 +160,7 @@ impl Drop for Turn {
         *self.queued.slot.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         if keeps {
             self.queued.kept();
+            self.queued.turns.bound(MOST_KEPT);
         }
     }
 }
@@ -133,5 +180,67 @@ impl Drop for Queued {
         if is_ours && Arc::strong_count(&self.slot) == 2 {
             slots.remove(&self.key);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use std::net::Ipv4Addr;
+
+    use async_trait::async_trait;
+    use bytes::Bytes;
+
+    use super::super::Open;
+    use super::*;
+    use crate::contract::{FileWriter, Result};
+
+    /// A writer that tells when it is dropped.
+    struct Writer(#[allow(dead_code, reason = "what counts is how many there are")] Arc<()>);
+
+    #[async_trait]
+    impl FileWriter for Writer {
+        fn size(&self) -> u64 {
+            1
+        }
+        async fn write(&mut self, _: Bytes) -> Result<()> {
+            Ok(())
+        }
+        async fn close(self: Box<Self>) -> Result<u64> {
+            Ok(1)
+        }
+        async fn commit(self: Box<Self>) -> Result<u64> {
+            Ok(1)
+        }
+        async fn cancel(self: Box<Self>) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Has a client send something to an upload of its own, which is kept then.
+    async fn keep(turns: &Arc<Turns>, writers: &Arc<()>, client: Client) -> Key {
+        let key: Key = ("a/b".parse().unwrap(), Uuid::new_v4());
+        let mut turn = turns.take(&key.0, key.1).wait().await.unwrap();
+        turn.set_client(client);
+        let writer = Box::new(Writer(Arc::clone(writers)));
+        *turn.held() = Some(Held(Open { writer, hasher: None, resumed: false }));
+        key
+    }
+
+    #[tokio::test]
+    async fn whoever_leaves_the_most_uploads_unfinished_loses_the_oldest_of_them() {
+        let (turns, writers) = (Arc::new(Turns::default()), Arc::new(()));
+        let client = |last| Client::V4(Ipv4Addr::new(127, 0, 0, last));
+        let honest = keep(&turns, &writers, client(1)).await;
+        let first = keep(&turns, &writers, client(2)).await;
+        for _ in 0..2 * MOST_KEPT {
+            keep(&turns, &writers, client(2)).await;
+        }
+        // Ours is none of them.
+        assert_eq!(Arc::strong_count(&writers) - 1, MOST_KEPT, "writers that are open");
+        assert!(turns.lock().contains_key(&honest), "the only one of its client");
+        assert!(!turns.lock().contains_key(&first));
+        let mut turn = turns.take(&honest.0, honest.1).wait().await.unwrap();
+        assert!(turn.held().is_some());
     }
 }
