@@ -238,7 +238,13 @@ async fn ask(attack: &Attack, driver: &Arc<dyn StorageDriver>) -> Result<String>
         }
         Operation::GetContent => Ok(format!("{} bytes", driver.get_content(&target).await?.len())),
         Operation::GetContents(count) => {
-            let asked = (0..count).map(|_| async { driver.get_content(&target).await.map(|content| content.len()) });
+            // Whoever takes the first keeps the thread of the others busy, while theirs are returned.
+            let busy = std::sync::Once::new();
+            let asked = (0..count).map(|_| async {
+                let content = driver.get_content(&target).await?;
+                busy.call_once(|| std::thread::sleep(Duration::from_secs(1)));
+                Ok::<_, Error>(content.len())
+            });
             let sizes = try_join_all(asked).await?;
             Ok(format!("{} contents, {} bytes", sizes.len(), sizes.iter().sum::<usize>()))
         }
