@@ -48,6 +48,19 @@ async fn a_driver_in_quarantine_is_shown_with_its_reason_and_an_operator_can_end
 }
 
 #[tokio::test]
+async fn a_crash_is_counted_before_anybody_calls_again_and_what_takes_its_place_too() {
+    let runtime = new_runtime();
+    let trapping = json!({ "operation": "stat", "fault": "trap", "path": "/trap" });
+    let driver = faulty_in(&runtime, trapping, json!({ "workers": 1 })).await.unwrap();
+    let counted = || (runtime.drivers()[0].crashes, runtime.drivers()[0].restarts);
+    assert_eq!(counted(), (0, 0));
+    driver.stat(&path("/trap")).await.unwrap_err();
+    assert_eq!(counted(), (1, 0));
+    driver.stat(&path("/pattern-5")).await.unwrap();
+    assert_eq!(counted(), (1, 1));
+}
+
+#[tokio::test]
 async fn a_driver_in_quarantine_costs_its_neighbour_nothing() {
     let runtime = new_runtime();
     let trapping = json!({ "operation": "stat", "fault": "trap", "path": "/trap" });
@@ -101,6 +114,25 @@ async fn an_instance_is_added_once_a_driver_has_more_than_one_call_at_a_time() {
         futures::future::try_join_all(calls).await.unwrap();
     }
     soon("three instances", || runtime.drivers()[0].instances == 3).await;
+}
+
+#[tokio::test]
+async fn one_driver_takes_no_more_than_its_share_of_the_processs_instances() {
+    let instances = NonZeroU32::new(16).unwrap();
+    let runtime = Runtime::new(RuntimeConfig { cache: Some(cache()), instances, ..RuntimeConfig::default() }).unwrap();
+    let driver = faulty_in(&runtime, json!({}), json!({ "workers": 8 })).await.unwrap();
+    let begun = Instant::now();
+    let mut most = 0;
+    // Once it has as many as it gets, it is watched for a while.
+    while begun.elapsed() < Duration::from_secs(if most < 4 { 10 } else { 1 }) {
+        let calls = (0..16).map(|_| {
+            let driver = Arc::clone(&driver);
+            async move { driver.stat(&path("/pattern-5")).await }
+        });
+        futures::future::try_join_all(calls).await.unwrap();
+        most = most.max(runtime.drivers()[0].instances);
+    }
+    assert_eq!(most, 4, "a quarter");
 }
 
 #[tokio::test]

@@ -115,4 +115,12 @@ mod tests {
         pace.waited(Duration::from_secs(1 << 40));
         assert!(!pace.is_spent() && pace.left() == Duration::MAX);
     }
+
+    #[test]
+    fn who_was_fast_is_waited_for_no_longer_than_the_grace() {
+        let mut pace = Pace::new(Some(MinRate::default()));
+        pace.waited(Duration::from_secs(1));
+        pace.moved(1 << 30);
+        assert_eq!(pace.left(), MinRate::default().grace);
+    }
 }

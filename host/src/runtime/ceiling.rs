@@ -352,4 +352,14 @@ mod tests {
         assert!(longest >= STEP && longest < 3 * STEP, "{longest:?}");
         assert!(stretch.longest() < STEP);
     }
+
+    #[test]
+    fn growth_of_all_tables_counts_together() {
+        let limits = Limits { tables: 100, ..Limits::default() };
+        let mut ceiling = Ceiling::new(&limits);
+        assert!(ceiling.table_growing(0, 60, None).unwrap());
+        assert!(ceiling.table_growing(0, 40, None).unwrap());
+        let error = ceiling.table_growing(40, 41, None).unwrap_err();
+        assert_eq!(limit_behind(&error), Some("tables"));
+    }
 }

@@ -369,4 +369,31 @@ mod tests {
         .await;
         assert!(seen[1..].iter().all(|away| !away), "{seen:?}");
     }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn what_computes_for_long_runs_below_the_priority_of_the_rest() {
+        let ours = priority::current().unwrap();
+        let threads = GuestThreads::start().unwrap();
+        let theirs = threads.handle.spawn(async { priority::current() }).await.unwrap().unwrap();
+        assert!(theirs > ours, "{theirs} is not lower than {ours}");
+    }
+
+    #[tokio::test]
+    async fn an_instance_that_is_to_end_does_not_rest_first() {
+        let (alive, ended) = tokio::sync::oneshot::channel::<()>();
+        let (told, mut computed) = tokio::sync::mpsc::unbounded_channel();
+        let guest = guest(0.001, &Stretch::default(), move || {
+            let _ = &alive;
+            compute(20 * MILLISECOND);
+            let _ = told.send(());
+        });
+        let ends = Arc::clone(&guest.ends);
+        guest.spawn();
+        computed.recv().await.unwrap();
+        tokio::time::sleep(100 * MILLISECOND).await;
+        // It owes a rest of many seconds.
+        ends.store(true, Ordering::Relaxed);
+        assert!(tokio::time::timeout(Duration::from_secs(3), ended).await.is_ok(), "it rests still");
+    }
 }

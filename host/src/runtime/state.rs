@@ -206,3 +206,16 @@ fn wasi(log: &Arc<LogBudget>, grants: &Grants) -> Result<WasiCtx> {
     }
     Ok(wasi.build())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn an_instance_has_no_more_files_than_the_process_lets_it() {
+        let limits = Limits { files: u32::MAX, ..Limits::default() };
+        let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        assert_eq!(Share::new(&limits, 4).unwrap().files, limits.files_of(most));
+    }
+}

@@ -445,4 +445,14 @@ mod tests {
             assert_eq!(believes_everybody(&config.http, &bound), warned, "{key}={value} at {address}");
         }
     }
+
+    #[test]
+    fn an_eighth_of_what_a_driver_has_open_is_kept_for_what_is_no_download_and_no_upload() {
+        let driver: Arc<dyn StorageDriver> = Arc::new(wharf::drivers::inmemory::InMemory::new());
+        let one = std::num::NonZeroUsize::MIN;
+        let most = std::num::NonZeroUsize::new(80).unwrap();
+        let _bounded = wharf::base::ConcurrencyLimit::new(Arc::clone(&driver), one).with_open_streams(most);
+        assert_eq!(streams(&config::Limits::default(), driver.name(), 1 << 20), (40, 30));
+        assert_eq!(streams(&config::Limits::default(), driver.name(), 40), (10, 10), "of the files, a quarter each");
+    }
 }

@@ -92,6 +92,32 @@ async fn of_those_who_wait_the_one_that_holds_least_is_served_first() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_comes_later_does_not_take_the_room_that_another_waits_for() {
+    let admission = Arc::new(Admission::new("things", 4, 100));
+    let mut taken = greedy(&admission, client(1)).await;
+    let waits = tokio::spawn({
+        let admission = Arc::clone(&admission);
+        async move { admission.enter(client(2), 2, Duration::from_secs(60)).await.is_ok() }
+    });
+    tokio::task::yield_now().await;
+    taken.pop();
+    assert!(admission.enter(client(3), 1, Duration::ZERO).await.is_err());
+    assert!(admission.try_enter(client(3)).is_none());
+    taken.pop();
+    assert!(waits.await.unwrap());
+    assert!(admission.try_enter(client(3)).is_some(), "nobody waits any more");
+}
+
+#[tokio::test]
+async fn what_has_run_out_is_told_until_room_comes_back() {
+    let admission = Admission::new("things", 2, 100);
+    let mut taken = greedy(&admission, client(1)).await;
+    assert!(admission.0.capacity().exhausted_for.is_some());
+    taken.pop();
+    assert_eq!(admission.0.capacity().exhausted_for, None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_waits_in_vain_is_refused_and_leaves_nothing_taken() {
     let admission = Admission::new("things", 1, 50);
     let held = admission.enter(client(1), 1, Duration::ZERO).await.unwrap();

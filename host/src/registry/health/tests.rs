@@ -236,6 +236,19 @@ async fn a_thousand_probes_ask_the_driver_once_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_driver_answered_counts_for_a_second_for_whoever_asks_next() {
+    let driver = Moody::new(Mood::Well);
+    let health = unwatched(&driver);
+    for _ in 0..10 {
+        assert!(health.is_ready().await);
+    }
+    assert_eq!(driver.asked(), 1);
+    pass(1).await;
+    assert!(health.is_ready().await);
+    assert_eq!(driver.asked(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_store_that_hangs_is_asked_once_and_every_probe_has_its_answer_within_a_second() {
     let driver = Moody::new(Mood::Well);
     let health = unwatched(&driver);

@@ -459,6 +459,7 @@ mod tests {
     use futures::TryStreamExt;
 
     use super::*;
+    use crate::base::ConcurrencyLimit;
     use crate::contract::StorageDriverExt;
     use crate::drivers::inmemory::InMemory;
     use crate::registry::metrics::Metrics;
@@ -549,6 +550,21 @@ mod tests {
         assert_eq!((failed("Stat"), failed("List"), failed("Delete")), (Some(2.0), Some(1.0), None));
         let count = value(&metrics, r#"registry_storage_action_seconds_count{action="List",driver="inmemory"}"#);
         assert_eq!(count, Some(1.0), "what failed took its time too");
+    }
+
+    #[tokio::test]
+    async fn a_limit_that_was_reached_is_counted_by_its_name() {
+        let metrics = Metrics::new();
+        let one = std::num::NonZeroUsize::MIN;
+        let limited = ConcurrencyLimit::new(Arc::new(InMemory::new()), one).with_open_streams(one);
+        let driver = metrics.driver(Arc::new(limited));
+        driver.put_content(&path("/a"), Bytes::from("abc")).await.unwrap();
+        let _open = driver.reader(&path("/a"), ByteRange::ALL).await.unwrap();
+        for _ in 0..2 {
+            assert!(driver.reader(&path("/a"), ByteRange::ALL).await.is_err());
+        }
+        let labels = r#"{driver="inmemory",limit="open-streams"}"#;
+        assert_eq!(value(&metrics, &format!("wharf_storage_limits_reached_total{labels}")), Some(2.0));
     }
 
     #[test]

@@ -240,4 +240,19 @@ mod tests {
         assert_eq!(found, expected);
         assert!(directory.next().await.is_none());
     }
+
+    #[tokio::test]
+    async fn a_directory_is_read_on_the_threads_of_its_driver() {
+        let place = tempfile::tempdir().unwrap();
+        std::fs::write(place.path().join("file"), "").unwrap();
+        let threads = Arc::new(Threads::new(NonZeroU32::new(1).unwrap()).unwrap());
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let busy = threads.spawn(move || held.recv().is_ok());
+        let mut directory = Directory::new(Arc::new(File::open(place.path()).unwrap()), Arc::clone(&threads));
+        let waited = tokio::time::timeout(std::time::Duration::from_millis(50), directory.next()).await;
+        assert!(waited.is_err(), "their only thread is busy");
+        release.send(()).unwrap();
+        assert!(directory.next().await.unwrap().is_ok());
+        assert!(busy.await.unwrap());
+    }
 }

@@ -512,3 +512,14 @@ fn description(found: &Statx) -> DescriptorStat {
         status_change_timestamp: time(found.stx_ctime),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_longer_than_any_system_takes_is_let_go_of() {
+        assert!(short("a".repeat(LONGEST_PATH)).is_ok());
+        assert!(matches!(short("a".repeat(LONGEST_PATH + 1)), Err(ErrorCode::NameTooLong)));
+    }
+}
