@@ -51,7 +51,7 @@ pub(crate) fn held() -> Held {
 
 impl Held {
     /// The larger of each.
-    fn worse(self, other: Held) -> Held {
+    pub(crate) fn worse(self, other: Held) -> Held {
         Held {
             memory: self.memory.max(other.memory),
             threads: self.threads.max(other.threads),

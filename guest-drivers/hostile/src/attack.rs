@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::bindings::wharf::storage::types::{Error, ErrorKind};
-use crate::{error, files, handles, hoard};
+use crate::{error, files, handles, hoard, old};
 
 /// The driver's parameters.
 #[derive(Clone, Debug, Deserialize)]
@@ -139,6 +139,8 @@ pub(crate) enum Attack {
     FloodLog,
     /// Asks for `count` random bytes.
     HugeRandom,
+    /// Asks for `count` random bytes by version 0.2.
+    OldRandom,
 
     /// Streams: `count` entries at once.
     ManyEntries,
@@ -262,6 +264,7 @@ impl Parameters {
                 let bytes = wasip3::random::random::get_random_bytes(self.count);
                 format!("{} random bytes", bytes.len())
             }
+            Attack::OldRandom => format!("{} random bytes", old::random_bytes(self.count)),
             Attack::LeakStreams => handles::leak_streams(self.count),
             Attack::LeakFiles => handles::leak_files(self.count).await,
             Attack::LeakTasks => handles::leak_tasks(self.count).await,

@@ -10,6 +10,7 @@ mod bindings;
 mod files;
 mod handles;
 mod hoard;
+mod old;
 mod streams;
 
 use std::cell::{Cell, RefCell};

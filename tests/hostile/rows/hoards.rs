@@ -42,9 +42,6 @@ pub(crate) fn rows(lab: &Lab) -> Vec<Row> {
         let attack = Attack::new(Operation::GetContent, all).of(File::Ours("hostile-http"));
         attack.with(json!({ "allow": { "http": [&granted] } })).with(small())
     };
-    // The server sends half a megabyte of an answer, and no more.
-    let slow = |keep: u64| json!({ "url": format!("http://{granted}/slow"), "keep": keep });
-    let brief = || limits(json!({ "operation": "1s" }));
     let impatient = |attack: Attack| Attack { patience: Duration::from_secs(5), ..attack };
     vec![
         Row::bounded(
@@ -204,15 +201,6 @@ pub(crate) fn rows(lab: &Lab) -> Vec<Row> {
             web(json!({ "texts": 1 })),
             "7 bytes",
         )
-        .burns(),
-        Row::bounded(
-            "sends 200 requests and reads no answer",
-            web(slow(200)).with(brief()),
-            "limit-exceeded (operation)",
-            web(slow(1)).with(brief()),
-            "limit-exceeded (operation)",
-        )
-        .files(2 * 2 * 256 + 64)
         .burns(),
     ]
 }

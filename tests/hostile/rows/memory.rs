@@ -85,6 +85,15 @@ pub(crate) fn rows() -> Vec<Row> {
             "an error of 25 bytes",
         )
         .burns(),
+        // There a call has to return what was asked for.
+        Row::bounded(
+            "asks for 300 MB of random bytes by version 0.2",
+            stat("old-random", 300_000_000),
+            "limit-exceeded (random)",
+            stat("old-random", 65_536),
+            "conflict: got 65536 random bytes",
+        )
+        .burns(),
         Row::limit(
             "floods the log with 50 MB",
             "log",

@@ -32,12 +32,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// How many connections without a request are kept for one host.
 const IDLE_CONNECTIONS: usize = 32;
 
-/// What the host reads ahead of a response that the component does not read, for each request: 16 MiB for 256 of them by
-/// HTTP/1.1, 64 MiB by HTTP/2, where a server that is far away needs more to be sent at full speed.
-const READ_AHEAD: usize = 64 * 1024;
+/// What the host takes by HTTP/2 of a response that the component does not read, and what it holds of a body that is not
+/// sent, for each request: 64 MiB for 256 of them. By HTTP/1.1 it reads nothing ahead of the component.
 const WINDOW: u32 = 256 * 1024;
-
-/// What waits to be sent of a request's body, for each request by HTTP/2.
 const UNSENT: usize = 256 * 1024;
 
 /// The requests of one driver.
@@ -75,7 +72,6 @@ impl HttpClient {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(KEEP_ALIVE)
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .http1_max_buf_size(READ_AHEAD)
             .http2_initial_stream_window_size(WINDOW)
             .http2_max_send_buf_size(UNSENT)
             .build(connector);

@@ -285,13 +285,15 @@ impl Uploads {
             return Ok(size);
         }
         let Open { writer, hasher, .. } = open;
-        let size = writer.close().await?;
-        turn.set_size(size);
-        if let Some(hasher) = hasher.filter(|hasher| changed && hasher.length() == size && size > 0) {
-            let path = layout::hash_state(name, id, hasher.algorithm(), size);
-            // Without it the bytes are read at the end: nothing is lost.
-            if let Err(error) = self.store.driver().put_content(&path, hasher.to_state().into()).await {
-                tracing::warn!(%path, %error, "the state of an upload's hash could not be kept");
+        let closed = writer.close().await;
+        if let Ok(size) = closed {
+            turn.set_size(size);
+            if let Some(hasher) = hasher.filter(|hasher| changed && hasher.length() == size && size > 0) {
+                let path = layout::hash_state(name, id, hasher.algorithm(), size);
+                // Without it the bytes are read at the end: nothing is lost.
+                if let Err(error) = self.store.driver().put_content(&path, hasher.to_state().into()).await {
+                    tracing::warn!(%path, %error, "the state of an upload's hash could not be kept");
+                }
             }
         }
         // Looked at once everything is there: whoever deletes the upload later, deletes this too.
@@ -299,7 +301,7 @@ impl Uploads {
             self.forget(name, id).await;
             return Err(UploadError::Unknown);
         }
-        Ok(size)
+        Ok(closed?)
     }
 }
 

@@ -45,16 +45,24 @@ fn two_processes() -> (Arc<InMemory>, Uploads, Uploads) {
 
 #[tokio::test]
 async fn an_upload_that_another_process_deletes_while_bytes_come_is_not_brought_back() {
-    let (driver, ours, others) = two_processes();
     let name: RepositoryName = "a/b".parse().unwrap();
-    let id = ours.begin(&name).await.unwrap();
-    let (deleting, of) = (others.clone(), name.clone());
-    let script = Script::with(async move { deleting.cancel(&of, id).await.unwrap() });
-    let added = ours.append(&name, id, None, script).await;
-    assert!(matches!(added, Err(UploadError::Unknown)), "{added:?}");
-    let left = driver.stat(&layout::upload(&name, id)).await;
-    assert!(left.is_err_and(|error| is_missing(&error)), "something is left of it");
-    assert!(matches!(others.size(&name, id).await, Err(UploadError::Unknown)));
+    // As far as it came before the bytes were there: all, or what it had listed.
+    for whole in [true, false] {
+        let (driver, ours, others) = two_processes();
+        let id = ours.begin(&name).await.unwrap();
+        let (deleting, store, of) = (others.clone(), Arc::clone(&driver), name.clone());
+        let script = Script::with(async move {
+            match whole {
+                true => deleting.cancel(&of, id).await.unwrap(),
+                false => store.delete(&layout::upload_started(&of, id)).await.unwrap(),
+            }
+        });
+        let added = ours.append(&name, id, None, script).await;
+        assert!(matches!(added, Err(UploadError::Unknown)), "{added:?}");
+        let left = driver.stat(&layout::upload(&name, id)).await;
+        assert!(left.is_err_and(|error| is_missing(&error)), "something is left of it");
+        assert!(matches!(others.size(&name, id).await, Err(UploadError::Unknown)));
+    }
 }
 
 #[tokio::test]
