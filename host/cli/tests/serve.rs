@@ -319,6 +319,49 @@ fn readiness_ends_when_the_root_cannot_be_written_to_and_says_so() {
 }
 
 #[test]
+fn readiness_ends_when_the_root_is_gone_and_comes_back_with_it() {
+    let served = Served::start(|directory| {
+        fs::create_dir(directory.path().join("root")).unwrap();
+        Some(format!("version: 0.1\nstorage: {{ filesystem: {{ rootdirectory: root }} }}\n{OPERATORS}"))
+    });
+    assert_eq!(served.operator("/readyz").0, 200);
+    fs::rename(served.path("root"), served.path("away")).unwrap();
+    let body = served.becomes(503, "writable: filesystem: ");
+    assert!(body.contains("is gone, and was there"), "{body}");
+    fs::rename(served.path("away"), served.path("root")).unwrap();
+    served.becomes(200, "ok");
+}
+
+/// The configuration of a component that keeps its files in a granted directory.
+fn on_component(directory: &Path, write: bool) -> String {
+    let component = wharf_conformance::components::component("filesystem").unwrap();
+    let (component, host) = (support::text(&component).to_owned(), directory.join("granted"));
+    fs::create_dir_all(&host).unwrap();
+    let grant = format!("{{ host: {}, guest: /data, write: {write} }}", support::text(&host));
+    let drivers = format!("drivers: {{ mine: {{ component: {component}, allow: {{ directories: [{grant}] }} }} }}\n");
+    format!("version: 0.1\nstorage: {{ mine: {{ rootdirectory: /data }} }}\n{drivers}")
+}
+
+#[test]
+fn readiness_ends_when_the_directory_of_a_component_is_gone() {
+    let served = Served::start(|directory| Some(format!("{}{OPERATORS}", on_component(directory.path(), true))));
+    assert_eq!(served.operator("/readyz"), (200, "ok\n".to_owned()));
+    fs::rename(served.path("granted"), served.path("away")).unwrap();
+    let body = served.becomes(503, "writable: mine: ");
+    assert!(body.contains("is gone"), "{body}");
+}
+
+#[test]
+fn a_registry_on_a_component_that_may_only_read_does_not_start() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("config.yml");
+    let http = format!("http: {{ addr: \"{}\" }}", support::served::free_address());
+    fs::write(&file, format!("{}{http}\n", on_component(directory.path(), false))).unwrap();
+    let error = support::fail(&["serve", support::text(&file)]);
+    assert!(error.contains("writable: ") && error.contains("add `write: true`"), "{error}");
+}
+
+#[test]
 fn readiness_and_metrics_tell_of_a_driver_in_quarantine() {
     let served = Served::start(|_| {
         let component = wharf_conformance::components::component("faulty").unwrap();

@@ -64,11 +64,28 @@ impl Source {
         self.loaded.get_or_try_init(|| Component::load_file(&self.runtime, &self.file, pin, &self.config.limits)).await
     }
 
-    /// Looks at the directories that the component may write to.
+    /// Looks at the directories that the component may write to. Each was there when the component was opened, which goes on
+    /// with that one, wherever it is now. One that may write to none of its directories, nor to a host, keeps nothing.
     pub(super) async fn check_writable(&self) -> Result<()> {
-        let writable = self.config.allow.directories.iter().filter(|directory| directory.write);
+        let allow = &self.config.allow;
+        let writable = allow.directories.iter().filter(|directory| directory.write);
         let hosts: Vec<PathBuf> = writable.map(|directory| directory.host.clone()).collect();
-        let looking = move || hosts.iter().try_for_each(|host| directory::check_writable(host));
+        if let (Some(first), true, true) = (allow.directories.first(), hosts.is_empty(), allow.http.is_empty()) {
+            let message = format!(
+                "the component may only read {}: add `write: true` to what grants it, or make the registry read-only",
+                first.host.display()
+            );
+            return Err(Error::new(ErrorKind::AccessDenied, message));
+        }
+        let looking = move || {
+            hosts.iter().try_for_each(|host| {
+                if host.is_dir() {
+                    return directory::check_writable(host);
+                }
+                let message = format!("{}, which is granted, is gone: make it, and restart", host.display());
+                Err(Error::new(ErrorKind::Unavailable, message))
+            })
+        };
         let looked = tokio::task::spawn_blocking(looking).await;
         looked.unwrap_or_else(|error| Err(Error::new(ErrorKind::Other, "the check was cut off").with_source(error)))
     }

@@ -35,7 +35,7 @@ pub(super) fn register(entries: &mut BTreeMap<String, Entry>) {
     #[cfg(feature = "filesystem")]
     {
         use crate::base::ConcurrencyLimit;
-        use crate::drivers::filesystem::{Filesystem, FilesystemConfig};
+        use crate::drivers::filesystem::{Filesystem, FilesystemConfig, Seen};
         let filesystem: Constructor = Arc::new(|parameters, _| {
             Box::pin(async move {
                 let config: FilesystemConfig = parameters.parse()?;
@@ -44,10 +44,12 @@ pub(super) fn register(entries: &mut BTreeMap<String, Entry>) {
                 Ok(Arc::new(ConcurrencyLimit::new(Arc::new(driver), limit)) as Arc<dyn StorageDriver>)
             })
         });
-        let check_writable: CheckWritable = Arc::new(|parameters| {
+        let seen = Arc::new(Seen::default());
+        let check_writable: CheckWritable = Arc::new(move |parameters| {
+            let seen = Arc::clone(&seen);
             Box::pin(async move {
                 let driver = Filesystem::open(parameters.parse()?).await?;
-                driver.check_writable().await
+                driver.check_still_writable(&seen).await
             })
         });
         let filesystem = Native {

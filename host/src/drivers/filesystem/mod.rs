@@ -43,6 +43,7 @@ mod listing;
 mod lock;
 mod names;
 mod root;
+mod seen;
 mod store;
 mod temporary;
 #[cfg(test)]
@@ -66,6 +67,7 @@ use root::Root;
 use writer::Writer;
 
 pub use config::FilesystemConfig;
+pub(crate) use seen::Seen;
 
 /// The driver `filesystem`. Clones share it.
 ///
@@ -125,6 +127,13 @@ impl Filesystem {
     pub async fn check_writable(&self) -> Result<()> {
         let root = Arc::clone(&self.root);
         blocking(move || directory::check_writable(root.path())).await
+    }
+
+    /// As [`check_writable`](Self::check_writable), for somebody who looks again and again: a root that was there and is gone
+    /// is missing.
+    pub(crate) async fn check_still_writable(&self, seen: &Arc<Seen>) -> Result<()> {
+        let (root, seen) = (Arc::clone(&self.root), Arc::clone(seen));
+        blocking(move || seen.check(root.path())).await
     }
 
     /// Does something that blocks, off the executor's threads.
