@@ -93,7 +93,7 @@ pub(super) struct Admitted {
     weight: usize,
 }
 
-/// Says that something that was under way got no more room.
+/// Returns the failure of an upload in flight that got no more room.
 pub(super) fn no_more_room() -> Failure {
     let message = "the registry has no memory left for the rest of it; try again later";
     Failure::new(Code::Unavailable, message).with_header(RETRY_AFTER, RETRY)
@@ -115,6 +115,11 @@ impl Admission {
         let shared = Arc::new(Shared { what, most: most.max(1), share, state: Mutex::default() });
         capacity::register(&shared);
         Admission(shared)
+    }
+
+    /// Returns how many one client may hold while nobody else holds any. At least one.
+    pub(super) fn most_of_client(&self) -> usize {
+        (self.0.most * self.0.share / 100).max(1)
     }
 
     /// How many there are, and how many there may be.

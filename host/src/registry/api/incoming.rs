@@ -60,8 +60,8 @@ impl Buffers {
 pub(super) enum Kept {
     /// Given to the store as it comes.
     Streamed,
-    /// Gathered in memory: at most so many bytes. It takes room for what has come, not for what is announced: whoever sends
-    /// nothing holds nothing that others wait for.
+    /// Gathered in memory: at most this number of bytes. It takes room for the bytes received, not for `Content-Length`: a
+    /// client that sends nothing holds one place.
     Whole(u64),
 }
 
@@ -122,11 +122,13 @@ impl Received {
         Ok(Received { body, left, idle: settings.idle, pace: Pace::new(settings.min_rate), client, room, gathered })
     }
 
-    /// Takes room for what has come, beyond what there is.
+    /// Takes room for the bytes received, beyond what it has. What is larger than all that one client may hold is accepted
+    /// with that.
     async fn grow(&mut self, more: usize) -> Result<(), Stopped> {
         let Some(gathered) = &mut self.gathered else { return Ok(()) };
         gathered.bytes += more as u64;
-        while gathered.bytes > gathered.each.saturating_mul(self.room.len() as u64) {
+        let most = gathered.uploads.most_of_client();
+        while self.room.len() < most && gathered.bytes > gathered.each.saturating_mul(self.room.len() as u64) {
             let more = gathered.uploads.enter(self.client, 1, GROWTH.min(self.idle)).await;
             self.room.push(more.map_err(|_| Stopped::NoRoom)?);
         }
@@ -195,16 +197,33 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
-    #[tokio::test]
-    async fn what_is_announced_and_does_not_come_takes_one_place_and_what_comes_takes_more() {
-        let registry = Registry::builder(Arc::new(InMemory::new())).build();
-        let used = || registry.buffers().uploads.used().0;
+    /// A body of 4 MiB that is gathered, in pieces of a MiB.
+    async fn four_mib(registry: &Registry) -> Received {
         let request = http::Request::put("/").header(CONTENT_LENGTH, 4 * MIB).body(()).unwrap();
         let piece = Bytes::from(vec![0; 1 << 20]);
         let pieces = futures::stream::iter((0..4).map(move |_| Ok::<_, std::io::Error>(piece.clone())));
         let (parts, ()) = request.into_parts();
-        let kept = Kept::Whole(4 * MIB);
-        let mut received = Received::new(&registry, &parts, Body::from_stream(pieces), None, kept).await.unwrap();
+        Received::new(registry, &parts, Body::from_stream(pieces), None, Kept::Whole(4 * MIB)).await.unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_larger_than_all_that_a_client_may_hold_is_accepted_alone() {
+        for (buffers, share) in [(256 << 10, 50), (2 * MIB, 50), (2 * MIB, 100)] {
+            let registry = Registry::builder(Arc::new(InMemory::new())).buffers(buffers).client_share(share).build();
+            let mut received = four_mib(&registry).await;
+            for _ in 0..4 {
+                assert!(received.next().await.unwrap().is_some(), "{buffers} bytes, {share} %");
+            }
+            let (used, most) = registry.buffers().uploads.used();
+            assert!(used <= most, "{used} of {most}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_announced_and_does_not_come_takes_one_place_and_what_comes_takes_more() {
+        let registry = Registry::builder(Arc::new(InMemory::new())).build();
+        let used = || registry.buffers().uploads.used().0;
+        let mut received = four_mib(&registry).await;
         assert_eq!(used(), 1);
         for come in 1..=4 {
             received.next().await.unwrap().unwrap();

@@ -50,25 +50,14 @@ impl Store {
 
     /// Deletes an upload if it began before the time. Returns whether it did.
     async fn purge_upload(&self, upload: &StoragePath, before: SystemTime, dry_run: bool) -> Result<bool> {
-        let started = match self.driver.get_content(&upload.join("startedat")?).await {
-            Ok(started) => started,
-            Err(error) if is_missing(&error) => {
-                let written = self.last_written(upload).await?;
-                return match written.is_some_and(|written| written < before) {
-                    true => self.remove_stale(upload, dry_run).await,
-                    false => Ok(false),
-                };
-            }
+        let began = match self.driver.get_content(&upload.join("startedat")?).await {
+            Ok(text) => std::str::from_utf8(&text).ok().and_then(|text| humantime::parse_rfc3339(text.trim()).ok()),
+            Err(error) if is_missing(&error) => self.last_written(upload).await?,
             Err(error) => return Err(error),
         };
-        let started = std::str::from_utf8(&started).ok().and_then(|text| humantime::parse_rfc3339(text.trim()).ok());
-        if started.is_none_or(|started| started >= before) {
+        if began.is_none_or(|began| began >= before) {
             return Ok(false);
         }
-        self.remove_stale(upload, dry_run).await
-    }
-
-    async fn remove_stale(&self, upload: &StoragePath, dry_run: bool) -> Result<bool> {
         tracing::info!(path = %upload, dry_run, "a stale upload is removed");
         if !dry_run {
             self.delete_directory(upload).await?;

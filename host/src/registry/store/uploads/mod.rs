@@ -35,7 +35,7 @@ pub(in crate::registry) trait Incoming: Send {
     /// Returns the next piece; none at the end. An error if the client vanished, stalled, or sent what it should not.
     async fn next(&mut self) -> Result<Option<Bytes>, Stopped>;
 
-    /// Returns for whom they are.
+    /// Returns the client that sends them.
     fn client(&self) -> Client;
 
     /// Returns how many bytes come at most, where that is known.

@@ -70,7 +70,7 @@ impl Turns {
     }
 
     /// Ends uploads that are kept without a request, until there are no more than there may be.
-    fn bound(&self, most: usize) {
+    fn bound(&self) {
         loop {
             let mut slots = self.lock();
             let mut held_by = HashMap::<Client, usize>::new();
@@ -78,7 +78,7 @@ impl Turns {
             for (_, slot) in waiting() {
                 *held_by.entry(slot.client()).or_default() += 1;
             }
-            if held_by.values().sum::<usize>() <= most {
+            if held_by.values().sum::<usize>() <= MOST_KEPT {
                 return;
             }
             let longest = waiting().max_by_key(|(_, slot)| (held_by.get(&slot.client()), slot.idle()));
@@ -88,7 +88,7 @@ impl Turns {
             drop(slots);
             tracing::info!(
                 repository = %key.0, upload = %key.1,
-                "an upload was given up that waited for its next request: the driver continues none, and {most} wait"
+                "an upload was given up that waited for its next request: the driver continues none, and {MOST_KEPT} wait"
             );
             drop(ended);
         }
@@ -160,7 +160,7 @@ impl Drop for Turn {
         *self.queued.slot.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         if keeps {
             self.queued.kept();
-            self.queued.turns.bound(MOST_KEPT);
+            self.queued.turns.bound();
         }
     }
 }
