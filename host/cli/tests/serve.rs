@@ -301,13 +301,19 @@ fn a_registry_whose_root_cannot_be_made_does_not_start_and_says_why() {
     }
 }
 
-#[test]
-fn readiness_ends_when_the_root_cannot_be_written_to_and_says_so() {
+/// A registry on the directory `root`, which is there, and which is ready.
+fn ready_on_a_root() -> Served {
     let served = Served::start(|directory| {
         fs::create_dir(directory.path().join("root")).unwrap();
         Some(format!("version: 0.1\nstorage: {{ filesystem: {{ rootdirectory: root }} }}\n{OPERATORS}"))
     });
     assert_eq!(served.operator("/readyz").0, 200);
+    served
+}
+
+#[test]
+fn readiness_ends_when_the_root_cannot_be_written_to_and_says_so() {
+    let served = ready_on_a_root();
     fs::rename(served.path("root"), served.path("away")).unwrap();
     fs::write(served.path("root"), "").unwrap();
     let body = served.becomes(503, "writable: filesystem: ");
@@ -320,11 +326,7 @@ fn readiness_ends_when_the_root_cannot_be_written_to_and_says_so() {
 
 #[test]
 fn readiness_ends_when_the_root_is_gone_and_comes_back_with_it() {
-    let served = Served::start(|directory| {
-        fs::create_dir(directory.path().join("root")).unwrap();
-        Some(format!("version: 0.1\nstorage: {{ filesystem: {{ rootdirectory: root }} }}\n{OPERATORS}"))
-    });
-    assert_eq!(served.operator("/readyz").0, 200);
+    let served = ready_on_a_root();
     fs::rename(served.path("root"), served.path("away")).unwrap();
     let body = served.becomes(503, "writable: filesystem: ");
     assert!(body.contains("is gone, and was there"), "{body}");
@@ -349,6 +351,18 @@ fn readiness_ends_when_the_directory_of_a_component_is_gone() {
     fs::rename(served.path("granted"), served.path("away")).unwrap();
     let body = served.becomes(503, "writable: mine: ");
     assert!(body.contains("is gone"), "{body}");
+}
+
+#[test]
+fn a_component_that_keeps_its_content_in_its_memory_may_only_read_its_directory() {
+    let served = Served::start(|directory| {
+        let component = wharf_conformance::components::component("inmemory").unwrap();
+        let grant = format!("{{ host: {}, guest: /data, write: false }}", support::text(directory.path()));
+        let component = support::text(&component);
+        let drivers = format!("drivers: {{ mine: {{ component: {component}, allow: {{ directories: [{grant}] }} }} }}");
+        Some(format!("version: 0.1\nstorage: {{ mine: {{}} }}\n{drivers}\n{OPERATORS}"))
+    });
+    assert_eq!(served.operator("/readyz"), (200, "ok\n".to_owned()));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 use super::{Entry, Factory, Parameters};
 use crate::base::directory;
 use crate::contract::{Error, ErrorKind, Result, StorageDriver};
-use crate::runtime::{Component, ComponentConfig, ComponentDriver, Runtime};
+use crate::runtime::{Component, ComponentConfig, ComponentDriver, Instances, Runtime};
 
 /// The section `drivers:` of the configuration: which components there are.
 ///
@@ -65,12 +65,15 @@ impl Source {
     }
 
     /// Looks at the directories that the component may write to. Each was there when the component was opened, which goes on
-    /// with that one, wherever it is now. One that may write to none of its directories, nor to a host, keeps nothing.
+    /// with that one, wherever it is now. One of [`Instances::Many`], whose content is outside of its instances, keeps nothing
+    /// if it may write to none of its directories and has no host.
     pub(super) async fn check_writable(&self) -> Result<()> {
         let allow = &self.config.allow;
         let writable = allow.directories.iter().filter(|directory| directory.write);
         let hosts: Vec<PathBuf> = writable.map(|directory| directory.host.clone()).collect();
-        if let (Some(first), true, true) = (allow.directories.first(), hosts.is_empty(), allow.http.is_empty()) {
+        if let (Some(first), true, true) = (allow.directories.first(), hosts.is_empty(), allow.http.is_empty())
+            && self.component().await?.description().instances == Instances::Many
+        {
             let message = format!(
                 "the component may only read {}: add `write: true` to what grants it, or make the registry read-only",
                 first.host.display()
@@ -192,8 +195,12 @@ impl Factory {
     }
 }
 
-/// Returns the `*.wasm` files of a directory, sorted.
-fn components_in(directory: &Path) -> Result<Vec<PathBuf>> {
+/// Returns the `*.wasm` files of a directory, sorted by path. Blocks for the listing.
+///
+/// # Errors
+///
+/// [`ErrorKind::InvalidParameters`] if the directory cannot be listed.
+pub fn components_in(directory: &Path) -> Result<Vec<PathBuf>> {
     let list = || -> std::io::Result<Vec<PathBuf>> {
         let mut files = Vec::new();
         for entry in std::fs::read_dir(directory)? {

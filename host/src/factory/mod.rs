@@ -21,7 +21,7 @@ use crate::middleware::{MiddlewareConfig, Middlewares, Under};
 
 pub use crate::base::{ParameterFault, Parameters};
 #[cfg(feature = "wasm")]
-pub use components::{DriversConfig, Refusal};
+pub use components::{DriversConfig, Refusal, components_in};
 
 type Identify = Arc<dyn Fn(Parameters, RetryPolicy) -> BoxFuture<'static, Result<Identity>> + Send + Sync>;
 

@@ -321,6 +321,8 @@ fn what_would_be_insecure_to_pass_over_is_refused_and_named() {
         ("http.trustedproxies", "http: {trustedproxies: }"),
         ("http.trustedproxies", "http: {trustedproxies: ''}"),
         ("drivers.archiv", "drivers: {archiv: {limits: {memory: 64MiB}}}"),
+        ("drivers.inmemory", "drivers: {inmemory: {limits: {memory: 64MiB}}}"),
+        ("drivers.inmemory", "drivers: {inmemory: {component: ./a.wasm}}"),
         ("proxy.remoteurl", "proxy: {remoteurl: https://hunter2.example.com}"),
         ("validation.manifests.urls.deny", "validation: {manifests: {urls: {deny: [hunter2]}}}"),
         ("validation.manifests.urls.allow", "validation: {manifests: {urls: {allow: [hunter2]}}}"),

@@ -34,7 +34,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde_json::{Value, json};
 use wharf::base::nearest;
-use wharf::factory::{DriversConfig, Factory, is_driver_name};
+use wharf::factory::{DriversConfig, Factory, components_in, is_driver_name};
 use wharf::middleware::MiddlewareConfig;
 use wharf::runtime::ComponentConfig;
 
@@ -164,21 +164,10 @@ impl Config {
 
     /// Whether there is a driver of that name: compiled in, configured, or a file in the directory of components.
     fn offers(&self, factory: &Factory, driver: &str, given: Option<&Path>) -> bool {
+        let file = || self.directory(given).map(|directory| directory.join(format!("{driver}.wasm")));
         factory.offer(driver).is_some()
             || self.drivers.components.contains_key(driver)
-            || is_driver_name(driver) && self.is_file(driver, given)
-    }
-
-    /// Whether there is a file of a component of that name in the directory of components.
-    fn is_file(&self, name: &str, given: Option<&Path>) -> bool {
-        self.directory(given).is_some_and(|directory| directory.join(format!("{name}.wasm")).is_file())
-    }
-
-    /// Returns the names of the files in the directory of components.
-    fn files(&self, given: Option<&Path>) -> Vec<String> {
-        let entries = self.directory(given).and_then(|directory| directory.read_dir().ok());
-        let names = entries.into_iter().flatten().filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        names.filter_map(|name| name.strip_suffix(".wasm").map(str::to_owned)).collect()
+            || is_driver_name(driver) && file().is_some_and(|file| file.is_file())
     }
 
     /// Says what is wrong with the parameters of the driver that is to be opened, and with the options of the middlewares,
@@ -199,19 +188,23 @@ impl Config {
             };
             report.refuse(document, &key, &what);
         }
-        for name in
-            self.drivers.components.iter().filter(|(_, config)| config.component.is_none()).map(|(name, _)| name)
-        {
-            if !self.is_file(name, line.drivers) && factory.offer(name).is_none() {
-                let there = self.files(line.drivers);
-                let what = match nearest(name, there.iter().map(String::as_str)) {
-                    Some(near) => format!("there is no component of that name; did you mean `{near}`?"),
-                    None => "there is no component of that name: what this grants and limits would count for none; name its \
-                             file as `component:`, or put FILE.wasm into the directory of drivers"
-                        .to_owned(),
-                };
-                report.refuse(document, &format!("drivers.{name}"), &what);
-            }
+        let files =
+            self.directory(line.drivers).and_then(|directory| components_in(&directory).ok()).unwrap_or_default();
+        let files: Vec<_> = files.iter().filter_map(|file| file.file_stem()?.to_str()).collect();
+        for (name, component) in &self.drivers.components {
+            let what = if factory.offer(name).is_some() {
+                "is the name of a native driver, which has no grants and limits; give the component another name"
+                    .to_owned()
+            } else if component.component.is_some() || files.contains(&&**name) {
+                continue;
+            } else if let Some(near) = nearest(name, files.iter().copied()) {
+                format!("there is no component of that name; did you mean `{near}`?")
+            } else {
+                "there is no component of that name: what this grants and limits would count for none; name its file as \
+                 `component:`, or put FILE.wasm into the directory of drivers"
+                    .to_owned()
+            };
+            report.refuse(document, &format!("drivers.{name}"), &what);
         }
         match line.given.of(driver, self) {
             Err(_) => report.refuse(document, &key, "is no map of parameters"),

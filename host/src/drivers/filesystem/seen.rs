@@ -20,17 +20,16 @@ impl Seen {
     /// Those of [`check_writable`]; [`ErrorKind::Unavailable`] if it was there at an earlier call, and is not now.
     pub(super) fn check(&self, root: &Path) -> Result<()> {
         let is_there = root.is_dir();
-        {
+        let was_there = {
             let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if is_there && !seen.contains(root) {
-                seen.insert(root.to_owned());
-            } else if !is_there && seen.contains(root) {
-                let message = format!(
-                    "{} is gone, and was there: mount its disk again, or restart if it is meant to begin empty",
-                    root.display()
-                );
-                return Err(Error::new(ErrorKind::Unavailable, message));
-            }
+            if is_there { !seen.insert(root.to_owned()) } else { seen.contains(root) }
+        };
+        if was_there && !is_there {
+            let message = format!(
+                "{} is gone, and was there: mount its disk again, or restart if it is meant to begin empty",
+                root.display()
+            );
+            return Err(Error::new(ErrorKind::Unavailable, message));
         }
         check_writable(root)
     }
