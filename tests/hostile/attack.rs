@@ -111,7 +111,7 @@ impl Attack {
 }
 
 /// Puts one JSON object over another.
-pub(crate) fn merge(below: &mut Value, above: Value) {
+fn merge(below: &mut Value, above: Value) {
     match (below, above) {
         (Value::Object(below), Value::Object(above)) => {
             for (key, value) in above {

@@ -24,7 +24,7 @@ pub(crate) fn many_headers(count: u64) -> Result<Vec<u8>> {
     }
 }
 
-/// Makes so many lists of headers, each as large as it can be, and keeps them.
+/// Makes `count` lists of headers, each as large as it can be, and keeps them.
 pub(crate) fn keep_lists(count: u64) -> Result<Vec<u8>> {
     let value = vec![b'x'; 1000];
     for _ in 0..count {
@@ -35,7 +35,7 @@ pub(crate) fn keep_lists(count: u64) -> Result<Vec<u8>> {
     Ok(format!("{count} lists").into_bytes())
 }
 
-/// Makes so many requests, each with texts of a megabyte as far as they are taken, and keeps them.
+/// Makes `count` requests and keeps them, each with texts of a megabyte where the host accepts these.
 pub(crate) fn keep_texts(count: u64) -> Result<Vec<u8>> {
     let text = "x".repeat(1 << 20);
     for _ in 0..count {

@@ -193,10 +193,11 @@ impl Stretch {
     /// Something was answered or moved.
     pub(super) fn progress(&self) {
         let mut inner = self.lock();
-        let this_poll = inner.since.map_or(Duration::ZERO, |since| since.elapsed().0);
+        let lap = inner.since.map(Poll::lap);
+        let this_poll = lap.map_or(Duration::ZERO, |(computed, _)| computed);
         inner.longest = inner.longest.max(inner.before + this_poll);
         inner.before = Duration::ZERO;
-        inner.since = inner.since.map(|_| Poll::begin());
+        inner.since = lap.map(|(_, next)| next);
     }
 
     /// Returns the longest that it has computed without an answer since it was asked last, and goes on to do. Between polls.

@@ -141,7 +141,16 @@ pub(super) struct Poll {
 impl Poll {
     /// A poll begins on this thread.
     pub(super) fn begin() -> Self {
-        let now = Instant::now();
+        Self::begin_at(Instant::now())
+    }
+
+    /// Returns how long the poll has computed, as [`elapsed`](Self::elapsed) does, and one that begins where it ends.
+    pub(super) fn lap(self) -> (Duration, Self) {
+        let (computed, now) = self.elapsed();
+        (computed, Self::begin_at(now))
+    }
+
+    fn begin_at(now: Instant) -> Self {
         let before = match READING.get() {
             Some((at, computed)) if now.saturating_duration_since(at) < FRESH => computed,
             _ => {

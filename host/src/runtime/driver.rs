@@ -106,6 +106,16 @@ impl ComponentDriver {
                 made.await.map_err(|error| Error::new(ErrorKind::Other, "the HTTP client").with_source(error))?;
             Some(Arc::new(made?))
         };
+        let share = Share::new(limits, runtime.share(self.component.places()))?;
+        if share.files < limits.files {
+            tracing::info!(
+                driver = &*name,
+                files = share.files,
+                limit = limits.files,
+                "each instance may have fewer files open than `limits: {{ files: .. }}` says: all together may have half of what \
+                 the process may; raise `ulimit -n`, or lower `limits: {{ files: .. }}`"
+            );
+        }
         Ok(Spec {
             log: LogBudget::new(Arc::clone(&name), limits.log.as_u64()),
             budget: Arc::new(Budget::new(limits.cpu_share)),
@@ -116,7 +126,7 @@ impl ComponentDriver {
             grants: allow.clone(),
             limits: limits.clone(),
             http: client,
-            share: Share::new(limits, runtime.share(self.component.places()))?,
+            share,
             places: self.component.places(),
             runtime,
         })

@@ -72,7 +72,7 @@ pub(super) struct Share {
     /// The contents on their way to their callers.
     pub(super) undelivered: Arc<Undelivered>,
     /// How many files each of its instances may have open, and how many it may stream.
-    files: u32,
+    pub(super) files: u32,
     /// The places in the pool that its instances may take together.
     places: Arc<Semaphore>,
     most_places: u32,
@@ -85,10 +85,6 @@ impl Share {
     pub(super) fn new(limits: &Limits, places: u32) -> Result<Self> {
         let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
         let files = limits.files_of(most);
-        if files < limits.files {
-            let most = most.unwrap_or(u64::MAX);
-            tracing::debug!(files, most, "instances may have fewer files than `limits: {{ files: .. }}` says");
-        }
         Ok(Share {
             threads: Arc::new(Threads::new(limits.threads)?),
             allowance: Allowance::new(ALLOWANCE),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{data, hostile, limits, quiet};
-use crate::attack::{Attack, File, Operation, merge};
+use super::{data, hostile, limits, quiet, web};
+use crate::attack::{Attack, Operation};
 use crate::lab::Lab;
 use crate::row::Row;
 
@@ -36,12 +36,8 @@ pub(crate) fn rows(lab: &Lab) -> Vec<Row> {
     };
     let one_thread = |attack: Attack| Attack { on_one_thread: true, ..attack };
     let granted = lab.granted.address.to_string();
-    let web = |parameters: Value| {
-        let mut all = json!({ "url": format!("http://{granted}/bytes-20000000") });
-        merge(&mut all, parameters);
-        let attack = Attack::new(Operation::GetContent, all).of(File::Ours("hostile-http"));
-        attack.with(json!({ "allow": { "http": [&granted] } })).with(small())
-    };
+    let url = format!("http://{granted}/");
+    let keeps = |what: &str, count: u64| web(json!({ "url": url, what: count }), &[&granted]).with(small());
     let impatient = |attack: Attack| Attack { patience: Duration::from_secs(5), ..attack };
     vec![
         Row::bounded(
@@ -188,17 +184,17 @@ pub(crate) fn rows(lab: &Lab) -> Vec<Row> {
         .burns(),
         Row::bounded(
             "makes 1,000 lists of headers, as large as they can be",
-            web(json!({ "lists": 1_000 })),
+            keeps("lists", 1_000),
             "10 bytes",
-            web(json!({ "lists": 1 })),
+            keeps("lists", 1),
             "7 bytes",
         )
         .burns(),
         Row::bounded(
             "makes 900 requests with texts of a megabyte",
-            web(json!({ "texts": 900 })),
+            keeps("texts", 900),
             "9 bytes",
-            web(json!({ "texts": 1 })),
+            keeps("texts", 1),
             "7 bytes",
         )
         .burns(),

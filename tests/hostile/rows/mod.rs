@@ -16,7 +16,7 @@ mod uploads;
 
 use serde_json::{Value, json};
 
-use crate::attack::{Attack, Operation};
+use crate::attack::{Attack, File, Operation};
 use crate::lab::Lab;
 use crate::row::Row;
 
@@ -45,6 +45,12 @@ pub(crate) fn all(lab: &Lab) -> Vec<Row> {
 /// `hostile`, asked this, with these parameters.
 fn hostile(operation: Operation, parameters: Value) -> Attack {
     Attack::new(operation, parameters)
+}
+
+/// `hostile-http`, asked for a content, with these hosts granted.
+fn web(parameters: Value, hosts: &[&str]) -> Attack {
+    let attack = Attack::new(Operation::GetContent, parameters).of(File::Ours("hostile-http"));
+    attack.with(json!({ "allow": { "http": hosts } }))
 }
 
 /// `hostile` behaving.

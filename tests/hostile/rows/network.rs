@@ -1,15 +1,10 @@
 //! Requests to hosts that were not granted.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::attack::{Attack, File, Operation};
+use super::web;
 use crate::lab::Lab;
 use crate::row::Row;
-
-fn web(parameters: Value, hosts: &[&str]) -> Attack {
-    let attack = Attack::new(Operation::GetContent, parameters).of(File::Ours("hostile-http"));
-    attack.with(json!({ "allow": { "http": hosts } }))
-}
 
 pub(crate) fn rows(lab: &Lab) -> Vec<Row> {
     let (granted, forbidden) = (lab.granted.address.to_string(), lab.forbidden.address.to_string());

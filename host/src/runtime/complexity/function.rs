@@ -36,8 +36,8 @@ pub(super) struct Cost {
     pub(super) branches: u64,
 }
 
-/// What these weigh among a function's branches: so many times as much as a plain block, by what tens of thousands of each were
-/// measured to cost. Some make blocks that WebAssembly does not show: checks of bounds, and ways around them.
+/// Weights of these among a function's branches, relative to a plain block, from the measured cost of tens of thousands of each.
+/// Some make blocks that WebAssembly does not show: checks of bounds, and ways around them.
 const LOOP: u64 = 8;
 const INDIRECT_CALL: u64 = 5;
 const BULK: u64 = 4;
