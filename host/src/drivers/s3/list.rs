@@ -10,7 +10,7 @@ use percent_encoding::percent_decode_str;
 
 use super::error::Effect;
 use super::order::TreeOrder;
-use super::read::time;
+use super::read::listed_time;
 use super::store::Store;
 use crate::contract::{Cursor, Entry, EntryStream, Error, ErrorKind, Position, Result, StoragePath};
 
@@ -135,7 +135,7 @@ impl Store {
                 return if query.folded { None } else { self.keys.directory(&key).map(Entry::directory) };
             };
             let size = object.size().and_then(|size| u64::try_from(size).ok());
-            Some(Entry { path, is_dir: false, size, modified: object.last_modified().and_then(time) })
+            Some(Entry { path, is_dir: false, size, modified: object.last_modified().and_then(listed_time) })
         });
         let directories = page.common_prefixes().iter().filter_map(|prefix| {
             let key = decode(prefix.prefix()?);

@@ -143,6 +143,12 @@ fn info(path: &StoragePath, size: u64, etag: Option<&str>, modified: Option<&Dat
     }
 }
 
+/// Returns the time that a listing tells of an object, as `stat` tells it: in whole seconds, which is all that HTTP's
+/// `Last-Modified` says. Some stores list fractions.
+pub(super) fn listed_time(time: &DateTime) -> Option<SystemTime> {
+    self::time(&DateTime::from_secs(time.secs()))
+}
+
 /// Returns the SDK's time as the system's.
 pub(super) fn time(time: &DateTime) -> Option<SystemTime> {
     SystemTime::try_from(*time).ok()
