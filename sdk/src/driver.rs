@@ -199,6 +199,7 @@ pub trait StorageDriver: Sized + 'static {
     }
 
     /// Lists the unfinished uploads at and below a path that [`list`](Self::list) hides; `modified` is when each began.
+    /// One that is continued may count as begun then.
     /// Called only with [`uploads`](Capabilities::uploads).
     async fn uploads(&self, _path: &str) -> Result<Listing> {
         Err(Error::unsupported("this driver cannot tell which uploads are unfinished"))

@@ -154,7 +154,8 @@ pub trait StorageDriver: Send + Sync + fmt::Debug {
     /// [`Base`](crate::base::Base) lets through what is `http` or `https`, has no user, and is of printable ASCII.
     async fn redirect_url(&self, path: &StoragePath, request: &RedirectRequest) -> Result<Option<String>>;
 
-    /// Lists the unfinished uploads at and below a path that `list` and `walk` hide; `modified` is when each began.
+    /// Lists the unfinished uploads at and below a path that `list` and `walk` hide; `modified` is when each began. One
+    /// that is continued may count as begun then.
     ///
     /// A driver with [`uploads`](Capabilities::uploads) ends them when a writer begins anew at their path, and keeps what is
     /// committed there when that writer is cancelled before it wrote: so
