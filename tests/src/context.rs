@@ -10,6 +10,7 @@ use wharf::contract::{
 };
 
 use crate::Subject;
+use crate::large::LargeDirectory;
 
 /// Why a case failed: what was done, what was expected, and what was seen.
 #[derive(Debug)]
@@ -54,6 +55,7 @@ pub struct Context {
     pub(crate) subject: Arc<dyn Subject>,
     pub(crate) driver: Arc<dyn StorageDriver>,
     pub(crate) directory: StoragePath,
+    pub(crate) large: Arc<LargeDirectory>,
 }
 
 impl Context {
@@ -77,6 +79,11 @@ impl Context {
             .open()
             .await
             .map_err(|error| Failure::new(format!("the driver could not be opened again: {error}")))
+    }
+
+    /// Returns the directory above the run's large one, which is made at the first call.
+    pub(crate) async fn large(&self) -> Result<&StoragePath, Failure> {
+        self.large.get(&self.driver).await
     }
 
     /// Returns the directory that this case has for itself.
@@ -144,13 +151,14 @@ impl Context {
         Ok(self.driver.walk(path, start).await?.try_collect().await?)
     }
 
+    /// Returns a path as text relative to the case's directory.
+    pub(crate) fn relative<'a>(&self, path: &'a StoragePath) -> &'a str {
+        path.as_str().strip_prefix(&self.directory.as_prefix()).unwrap_or(path.as_str())
+    }
+
     /// Entries as text relative to the case's directory, a directory with a slash at its end.
     pub(crate) fn names(&self, entries: &[Entry]) -> Vec<String> {
-        let prefix = self.directory.as_prefix();
-        let name = |entry: &Entry| {
-            let path = entry.path.as_str();
-            format!("{}{}", path.strip_prefix(&prefix).unwrap_or(path), if entry.is_dir { "/" } else { "" })
-        };
+        let name = |entry: &Entry| format!("{}{}", self.relative(&entry.path), if entry.is_dir { "/" } else { "" });
         entries.iter().map(name).collect()
     }
 }

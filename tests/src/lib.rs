@@ -22,6 +22,7 @@ pub mod faulty;
 pub mod http1;
 #[cfg(feature = "cloud")]
 pub mod images;
+mod large;
 #[cfg(feature = "cloud")]
 pub mod presign;
 #[cfg(feature = "cloud")]
@@ -45,5 +46,5 @@ pub mod wrong;
 pub use cases::{Case, Cost, all_cases};
 pub use context::{Context, Failure, Outcome};
 pub use report::{CaseReport, Report, Verdict};
-pub use run::{Selection, ignore_reason, run, run_case, run_with_progress, unproven_capabilities};
+pub use run::{Selection, ignore_reason, run, run_with_progress, unproven_capabilities};
 pub use subject::Subject;

@@ -72,7 +72,35 @@ pub async fn run_all(planned: Vec<Planned>, long: bool) -> bool {
         reports.push(report);
     }
     print_table(&reports);
+    print_seconds(&reports);
     good
+}
+
+/// Prints how long each case took on each driver, in seconds, those first that took longest in all; those that took less
+/// than a tenth of a second on every driver in one line. Cases run beside one another, so their sum is more than the run.
+fn print_seconds(reports: &[Report]) {
+    let ms = |report: &Report, name: &str| report.cases.iter().find(|ran| ran.case == name).map_or(0, |ran| ran.ms);
+    let mut rows: Vec<(&str, Vec<u64>)> = crate::all_cases()
+        .iter()
+        .map(|case| (case.name, reports.iter().map(|report| ms(report, case.name)).collect()))
+        .collect();
+    rows.sort_by_key(|(_, ms)| std::cmp::Reverse(ms.iter().sum::<u64>()));
+    print!("\n{:<44}", "seconds");
+    (1..=reports.len()).for_each(|number| print!("{number:>7}"));
+    println!();
+    let (slow, quick): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(_, ms)| ms.iter().any(|ms| *ms >= 100));
+    let sums = |rows: &[(&str, Vec<u64>)]| -> Vec<u64> {
+        (0..reports.len()).map(|driver| rows.iter().map(|(_, ms)| ms[driver]).sum()).collect()
+    };
+    let print = |name: &str, ms: &[u64]| {
+        print!("{name:<44}");
+        ms.iter().for_each(|ms| print!("{:>7.1}", *ms as f64 / 1000.0));
+        println!();
+    };
+    slow.iter().for_each(|(name, ms)| print(name, ms));
+    print(&format!("{} others", quick.len()), &sums(&quick));
+    let all: Vec<u64> = sums(&slow).into_iter().zip(sums(&quick)).map(|(slow, quick)| slow + quick).collect();
+    print("all", &all);
 }
 
 /// Prints what became of each case on each driver.

@@ -40,6 +40,8 @@ pub struct Report {
     pub cases: Vec<CaseReport>,
     /// The capabilities that the driver declares and that no case or evidence proved.
     pub unproven: Vec<String>,
+    /// What could not be deleted at the end of the run; none if nothing is left.
+    pub left: Option<String>,
 }
 
 impl Report {
@@ -48,9 +50,9 @@ impl Report {
         self.cases.iter().filter(|case| case.outcome == outcome).count()
     }
 
-    /// Returns whether no case failed and every declared capability was proven.
+    /// Returns whether no case failed, every declared capability was proven, and nothing is left of the run.
     pub fn is_success(&self) -> bool {
-        self.count(Verdict::Failed) == 0 && self.unproven.is_empty()
+        self.count(Verdict::Failed) == 0 && self.unproven.is_empty() && self.left.is_none()
     }
 }
 
@@ -74,6 +76,9 @@ impl fmt::Display for Report {
         }
         for capability in &self.unproven {
             writeln!(f, "  FAILED  the driver declares {capability}, and neither a case nor evidence proved it")?;
+        }
+        if let Some(left) = &self.left {
+            writeln!(f, "  FAILED  the large directory could not be deleted: {left}")?;
         }
         write!(
             f,

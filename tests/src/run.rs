@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use futures::{StreamExt, TryStreamExt, stream};
 use wharf::contract::{Capabilities, Entry, StorageDriver, StoragePath};
 
+use crate::large::LargeDirectory;
 use crate::{Case, CaseReport, Context, Cost, Failure, Outcome, Report, Subject, Verdict, all_cases};
 
 /// Which cases run.
@@ -86,26 +87,31 @@ pub async fn run_with_progress(
     selection: &Selection,
     mut progress: impl FnMut(&CaseReport),
 ) -> wharf::contract::Result<Report> {
-    let capabilities = subject.open().await?.capabilities();
+    let driver = subject.open().await?;
+    let capabilities = driver.capabilities();
     let behind_base = subject.behind_base();
-    let mut cases = stream::iter(all_cases().into_iter().enumerate())
-        .map(|(index, case)| {
-            let subject = subject.clone();
-            async move {
-                if let Some(reason) = ignore_reason(&case, &capabilities, behind_base, selection) {
-                    return (index, report(&case, Verdict::Ignored, Some(reason), Instant::now()));
-                }
-                (index, run_case(subject, &case, selection.timeout).await)
+    let large = StoragePath::parse(format!("/{}-large", unique()))?;
+    let large = Arc::new(LargeDirectory::new(large));
+    let run = |(index, case): (usize, Case)| {
+        let (subject, large) = (Arc::clone(&subject), Arc::clone(&large));
+        async move {
+            if let Some(reason) = ignore_reason(&case, &capabilities, behind_base, selection) {
+                return (index, report(&case, Verdict::Ignored, Some(reason), Instant::now()));
             }
-        })
-        .buffer_unordered(selection.concurrency.max(1))
-        .inspect(|(_, case)| progress(case))
-        .collect::<Vec<_>>()
-        .await;
+            (index, run_case(subject, &case, large, selection.timeout).await)
+        }
+    };
+    let (last, others): (Vec<_>, Vec<_>) = all_cases().into_iter().enumerate().partition(|(_, case)| case.last);
+    let mut cases = Vec::new();
+    for (some, concurrency) in [(others, selection.concurrency.max(1)), (last, 1)] {
+        let ran = stream::iter(some).map(run).buffer_unordered(concurrency);
+        cases.extend(ran.inspect(|(_, case)| progress(case)).collect::<Vec<_>>().await);
+    }
     cases.sort_by_key(|(index, _)| *index);
     let cases: Vec<_> = cases.into_iter().map(|(_, case)| case).collect();
+    let left = if large.begun() { teardown(&*driver, large.parent()).await.err() } else { None };
     let unproven = unproven_capabilities(&capabilities, &cases, selection);
-    Ok(Report { driver: subject.name().to_owned(), cases, unproven })
+    Ok(Report { driver: subject.name().to_owned(), cases, unproven, left: left.map(|left| left.to_string()) })
 }
 
 /// Returns the capabilities declared that neither a case that passed nor the caller's evidence proved. A run that was
@@ -130,11 +136,11 @@ pub fn unproven_capabilities(
 }
 
 /// Runs one case on a driver, in a directory of its own, and checks that nothing is left of it.
-pub async fn run_case(subject: Arc<dyn Subject>, case: &Case, timeout: Duration) -> CaseReport {
+async fn run_case(subject: Arc<dyn Subject>, case: &Case, large: Arc<LargeDirectory>, timeout: Duration) -> CaseReport {
     let started = Instant::now();
     let limit = if case.cost == Cost::Long { timeout * 30 } else { timeout };
     // A task of its own, so that a panic in a driver fails its case and not the run.
-    let mut task = tokio::spawn(attempt(subject, case.clone()));
+    let mut task = tokio::spawn(attempt(subject, case.clone(), large));
     let (outcome, reason) = match tokio::time::timeout(limit, &mut task).await {
         Err(_) => {
             task.abort();
@@ -157,7 +163,7 @@ enum Ended {
     Ignored(String),
 }
 
-async fn attempt(subject: Arc<dyn Subject>, case: Case) -> Ended {
+async fn attempt(subject: Arc<dyn Subject>, case: Case, large: Arc<LargeDirectory>) -> Ended {
     let driver = if case.empty_store {
         match subject.open_empty().await {
             None => return Ended::Ignored("needs an empty store, which this subject cannot give".to_owned()),
@@ -174,7 +180,7 @@ async fn attempt(subject: Arc<dyn Subject>, case: Case) -> Ended {
         Ok(directory) => directory,
         Err(error) => return Ended::Ran(Err(error.into())),
     };
-    let context = Context { subject, driver: driver.clone(), directory: directory.clone() };
+    let context = Context { subject, driver: driver.clone(), directory: directory.clone(), large };
     let outcome = (case.run)(context).await;
     let cleaned = teardown(&*driver, &directory).await;
     Ended::Ran(outcome.and(cleaned))
@@ -224,5 +230,5 @@ async fn teardown(driver: &dyn StorageDriver, directory: &StoragePath) -> Outcom
             return Ok(());
         }
     }
-    Err(Failure::new(format!("after delete of the case's directory {directory}: {left}")))
+    Err(Failure::new(format!("after delete of the directory {directory}: {left}")))
 }

@@ -1,66 +1,18 @@
-//! Operations at the same time, and instances beside each other.
+//! Writers at the same time.
 
 use wharf::contract::WriteMode;
 
 use super::{Case, case};
 use crate::context::{ensure, pattern};
-use crate::{Context, Failure, Outcome};
+use crate::{Context, Outcome};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
-        case!(replace_is_never_a_mix, "while a file is replaced, a reader sees the old content, the new, or nothing"),
-        case!(replace_is_never_absent, "while a file is replaced, it is never absent").needs(&["atomic-replace"]),
-        case!(another_instance_sees_it, "what has returned is seen by every instance").needs(&["consistent"]),
         case!(writers_of_one_path, "of concurrent writers to one path, one's content stays, whole"),
+        case!(interleaved_writers, "writers whose writes take turns each store their own bytes"),
+        case!(commit_beside_an_upload, "a commit of one path takes nothing from an upload to another"),
         case!(writers_of_many_paths, "32 writers at once each store their own file"),
     ]
-}
-
-async fn replace(cx: Context, may_be_absent: bool) -> Outcome {
-    let contents = [pattern(1, 60_000), pattern(2, 40_000)];
-    let path = cx.put("file", contents[0].clone()).await?;
-    let done = std::sync::atomic::AtomicBool::new(false);
-    let writing = async {
-        let mut result = Ok(());
-        for round in 1..60 {
-            result = cx.driver.put_content(&path, contents[round % 2].clone()).await;
-            if result.is_err() {
-                break;
-            }
-            tokio::task::yield_now().await;
-        }
-        done.store(true, std::sync::atomic::Ordering::Relaxed);
-        result.map_err(Failure::from)
-    };
-    let reading = async {
-        while !done.load(std::sync::atomic::Ordering::Relaxed) {
-            match cx.driver.get_content(&path).await {
-                Ok(got) => ensure!(contents.contains(&got), "{} bytes were read that nobody stored", got.len()),
-                Err(error) if error.is_path_not_found() && may_be_absent => {}
-                Err(error) => return Err(error.into()),
-            }
-            tokio::task::yield_now().await;
-        }
-        Ok(())
-    };
-    futures::future::try_join(writing, reading).await.map(|_| ())
-}
-
-async fn replace_is_never_a_mix(cx: Context) -> Outcome {
-    replace(cx, true).await
-}
-
-async fn replace_is_never_absent(cx: Context) -> Outcome {
-    replace(cx, false).await
-}
-
-async fn another_instance_sees_it(cx: Context) -> Outcome {
-    let path = cx.put("file", "content").await?;
-    let other = cx.another().await?;
-    let got = other.get_content(&path).await?;
-    ensure!(&got[..] == b"content", "another instance reads {got:?}");
-    other.delete(&path).await?;
-    cx.expect_missing(&path, "a delete by another instance").await
 }
 
 async fn writers_of_one_path(cx: Context) -> Outcome {
@@ -87,6 +39,45 @@ async fn writers_of_one_path(cx: Context) -> Outcome {
     let got = cx.driver.get_content(&path).await?;
     ensure!(contents.contains(&got), "after four concurrent writers the file is none of their contents");
     Ok(())
+}
+
+async fn interleaved_writers(cx: Context) -> Outcome {
+    let paths = [cx.path("a")?, cx.path("b")?, cx.path("d/c")?];
+    let contents: Vec<_> = (0..3).map(|seed| pattern(seed, 30_000 + seed as usize)).collect();
+    let mut writers = Vec::new();
+    for path in &paths {
+        writers.push(cx.driver().writer(path, WriteMode::New).await?);
+    }
+    for at in (0..30_003).step_by(3001) {
+        for (writer, content) in writers.iter_mut().zip(&contents) {
+            let end = content.len().min(at + 3001);
+            if at < end {
+                writer.write(content.slice(at..end)).await?;
+            }
+        }
+    }
+    // In another order than the one in which they were opened.
+    for writer in writers.into_iter().rev() {
+        writer.commit().await?;
+    }
+    for (path, content) in paths.iter().zip(&contents) {
+        cx.expect_content(path, content).await?;
+    }
+    Ok(())
+}
+
+async fn commit_beside_an_upload(cx: Context) -> Outcome {
+    let (path, other) = (cx.path("d/file")?, cx.path("d/other")?);
+    let content = pattern(1, 200_000);
+    let mut writer = cx.write(&path, WriteMode::New, content.slice(..100_000)).await?;
+    cx.write(&other, WriteMode::New, "other").await?.commit().await?;
+    cx.driver().delete(&other).await?;
+    cx.put("d/put", "put").await?;
+    writer.write(content.slice(100_000..)).await?;
+    cx.write(&other, WriteMode::New, "another").await?.commit().await?;
+    writer.commit().await?;
+    cx.expect_content(&path, &content).await?;
+    cx.expect_content(&other, b"another").await
 }
 
 async fn writers_of_many_paths(cx: Context) -> Outcome {

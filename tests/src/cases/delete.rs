@@ -14,6 +14,7 @@ pub(super) fn cases() -> Vec<Case> {
         case!(delete_of_missing, "a delete of a missing path is path-not-found"),
         case!(delete_takes_uploads, "a delete takes the unfinished uploads below it").needs(&["resumable"]),
         case!(delete_files_deletes, "delete-files deletes exactly those files"),
+        case!(delete_files_of_a_directory, "delete-files of a directory's path deletes nothing and is no error"),
         case!(delete_files_of_missing, "delete-files takes missing ones, and may be repeated"),
     ]
 }
@@ -75,6 +76,17 @@ async fn delete_files_deletes(cx: Context) -> Outcome {
     cx.expect_missing(&cx.path("d/c")?, "delete-files").await?;
     cx.expect_content(&cx.path("d/b")?, b"d/b").await?;
     cx.expect_content(&cx.path("d/a-b")?, b"d/a-b").await
+}
+
+async fn delete_files_of_a_directory(cx: Context) -> Outcome {
+    cx.put_all(&["d/e/file", "d/file", "file"]).await?;
+    let paths = [cx.path("d/e")?, cx.path("d")?, cx.path("file")?];
+    cx.driver().delete_files(&paths).await?;
+    cx.expect_missing(&cx.path("file")?, "delete-files").await?;
+    for name in ["d/e/file", "d/file"] {
+        cx.expect_content(&cx.path(name)?, name.as_bytes()).await?;
+    }
+    Ok(())
 }
 
 async fn delete_files_of_missing(cx: Context) -> Outcome {

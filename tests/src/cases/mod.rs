@@ -4,13 +4,18 @@ use futures::future::BoxFuture;
 
 use crate::{Context, Outcome};
 
+mod atomic;
 mod concurrency;
 mod content;
 mod delete;
 mod dropped;
 mod errors;
+mod facts;
+mod instances;
+mod large;
 mod listing;
 mod moves;
+mod names;
 mod random;
 mod reader;
 mod stat;
@@ -46,6 +51,8 @@ pub struct Case {
     pub empty_store: bool,
     /// What it costs.
     pub cost: Cost,
+    /// Whether it runs by itself when the others have ended, since it deletes what they look at.
+    pub last: bool,
     pub(crate) run: fn(Context) -> BoxFuture<'static, Outcome>,
 }
 
@@ -70,6 +77,10 @@ impl Case {
         self.cost = Cost::Heavy;
         self
     }
+    const fn last(mut self) -> Self {
+        self.last = true;
+        self
+    }
     const fn long(mut self) -> Self {
         self.cost = Cost::Long;
         self
@@ -87,6 +98,7 @@ macro_rules! case {
             answered_by_base: false,
             empty_store: false,
             cost: $crate::Cost::Small,
+            last: false,
             run: |context| Box::pin($run(context)),
         }
     };
@@ -97,16 +109,21 @@ use case;
 pub fn all_cases() -> Vec<Case> {
     [
         content::cases(),
+        names::cases(),
         reader::cases(),
         writer::cases(),
         uploads::cases(),
         dropped::cases(),
         stat::cases(),
+        facts::cases(),
         listing::cases(),
         walk::cases(),
+        large::cases(),
         moves::cases(),
         delete::cases(),
         errors::cases(),
+        atomic::cases(),
+        instances::cases(),
         concurrency::cases(),
         random::cases(),
     ]

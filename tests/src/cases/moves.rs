@@ -1,5 +1,7 @@
 //! `move_file`.
 
+use wharf::contract::{MAX_CONTENT, WriteMode};
+
 use super::{Case, case};
 use crate::context::{ensure, expect_kind, pattern};
 use crate::{Context, Outcome};
@@ -8,6 +10,7 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         case!(move_moves, "a move takes the content to the destination and leaves no source"),
         case!(move_replaces, "a move replaces the destination"),
+        case!(move_of_a_large_file, "a move of more than 16 MiB takes all of it").heavy(),
         case!(move_of_missing, "a move of a missing file is path-not-found and changes nothing"),
         case!(move_of_a_directory, "a move of a directory is path-not-found and changes nothing"),
         case!(move_onto_itself, "a move onto itself changes nothing").by_base(),
@@ -32,6 +35,19 @@ async fn move_replaces(cx: Context) -> Outcome {
     let destination = cx.put("destination", "old and longer").await?;
     cx.driver().move_file(&source, &destination).await?;
     cx.expect_content(&destination, b"new").await?;
+    cx.expect_missing(&source, "a move away").await
+}
+
+async fn move_of_a_large_file(cx: Context) -> Outcome {
+    let content = pattern(1, MAX_CONTENT as usize + 1_000_001);
+    let (source, destination) = (cx.path("source")?, cx.put("destination", "old").await?);
+    let mut writer = cx.driver().writer(&source, WriteMode::New).await?;
+    for at in (0..content.len()).step_by(4 << 20) {
+        writer.write(content.slice(at..content.len().min(at + (4 << 20)))).await?;
+    }
+    writer.commit().await?;
+    cx.driver().move_file(&source, &destination).await?;
+    cx.expect_content(&destination, &content).await?;
     cx.expect_missing(&source, "a move away").await
 }
 

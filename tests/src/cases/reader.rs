@@ -1,7 +1,7 @@
 //! `reader`.
 
-use futures::StreamExt;
-use wharf::contract::{ByteRange, WriteMode};
+use futures::{StreamExt, TryStreamExt};
+use wharf::contract::{ByteRange, Reader, WriteMode};
 
 use super::{Case, case};
 use crate::context::{ensure, expect_kind, pattern, read, same_bytes};
@@ -16,6 +16,12 @@ pub(super) fn cases() -> Vec<Case> {
         case!(reader_offset_at_the_end, "offset = size gives an empty reader"),
         case!(reader_offset_beyond_the_end, "an offset beyond the end is invalid-offset"),
         case!(reader_length_past_the_end, "a length may reach past the end"),
+        case!(reader_length_above_32_bits, "a length may be larger than 32 bits hold"),
+        case!(
+            reader_of_a_replaced_file,
+            "a reader of a file that is replaced gives the old bytes or an error, never a mix"
+        ),
+        case!(reader_of_a_deleted_file, "a reader of a file that is deleted gives its bytes or an error"),
         case!(reader_of_missing, "a reader of a missing file is path-not-found"),
         case!(reader_of_a_directory, "a reader of a directory is path-not-found"),
         case!(reader_dropped_half_way, "a reader dropped half-way harms nothing"),
@@ -71,6 +77,48 @@ async fn reader_offset_at_the_end(cx: Context) -> Outcome {
 
 async fn reader_length_past_the_end(cx: Context) -> Outcome {
     ranges(&cx, &[(0, Some(1001)), (990, Some(11)), (1, Some(u64::MAX))]).await
+}
+
+async fn reader_length_above_32_bits(cx: Context) -> Outcome {
+    const BEYOND: u64 = 1 << 32;
+    ranges(&cx, &[(0, Some(BEYOND)), (10, Some(BEYOND + 1)), (0, Some(BEYOND + 500)), (990, Some(2 * BEYOND + 5))])
+        .await
+}
+
+/// Reads the rest of a file that was changed while its reader was open.
+async fn expect_rest(mut reader: Reader, mut got: Vec<u8>, content: &[u8], changed: &str) -> Outcome {
+    loop {
+        match reader.next().await {
+            Some(Ok(chunk)) => got.extend_from_slice(&chunk),
+            Some(Err(_)) => {
+                let right = content.starts_with(&got);
+                ensure!(right, "before its error, a reader of a file that was {changed} gave bytes of another");
+                return Ok(());
+            }
+            None => return same_bytes(&format!("a reader of a file that was {changed}"), &got, content),
+        }
+    }
+}
+
+/// Larger than what is on its way between a store and a reader that has taken one chunk.
+const MORE_THAN_IS_BUFFERED: usize = 8 << 20;
+
+async fn reader_of_a_replaced_file(cx: Context) -> Outcome {
+    let content = pattern(1, MORE_THAN_IS_BUFFERED);
+    let path = cx.put("file", content.clone()).await?;
+    let mut reader = cx.driver().reader(&path, ByteRange::ALL).await?;
+    let first = reader.try_next().await?.unwrap_or_default().to_vec();
+    cx.driver().put_content(&path, pattern(2, MORE_THAN_IS_BUFFERED)).await?;
+    expect_rest(reader, first, &content, "replaced").await
+}
+
+async fn reader_of_a_deleted_file(cx: Context) -> Outcome {
+    let content = pattern(1, MORE_THAN_IS_BUFFERED);
+    let path = cx.put("file", content.clone()).await?;
+    let mut reader = cx.driver().reader(&path, ByteRange::ALL).await?;
+    let first = reader.try_next().await?.unwrap_or_default().to_vec();
+    cx.driver().delete(&path).await?;
+    expect_rest(reader, first, &content, "deleted").await
 }
 
 async fn reader_offset_beyond_the_end(cx: Context) -> Outcome {

@@ -1,8 +1,6 @@
 //! `stat`.
 
-use std::time::Duration;
-
-use wharf::contract::{StoragePath, WriteMode};
+use wharf::contract::StoragePath;
 
 use super::{Case, case};
 use crate::context::{ensure, expect_kind, pattern};
@@ -15,8 +13,6 @@ pub(super) fn cases() -> Vec<Case> {
         case!(stat_of_missing, "stat of a missing path, a prefix of a name included, is path-not-found"),
         case!(stat_of_the_root, "the root is a directory"),
         case!(root_of_an_empty_store, "stat and list of the root of an empty store succeed").empty_store(),
-        case!(modified_grows, "modified, where it is told, grows when the content changes"),
-        case!(version_changes, "version, where it is told, changes when the content does"),
     ]
 }
 
@@ -64,29 +60,5 @@ async fn root_of_an_empty_store(cx: Context) -> Outcome {
     ensure!(names.is_empty(), "list of / on an empty store: got {names:?}");
     let walked = cx.walk(&root, None).await?;
     ensure!(walked.is_empty(), "walk of / on an empty store: got {walked:?}");
-    Ok(())
-}
-
-async fn modified_grows(cx: Context) -> Outcome {
-    let path = cx.put("file", "one").await?;
-    let Some(before) = cx.driver().stat(&path).await?.modified else { return Ok(()) };
-    // Object stores tell whole seconds.
-    tokio::time::sleep(Duration::from_millis(1100)).await;
-    cx.put("file", "two").await?;
-    let put = cx.driver().stat(&path).await?.modified;
-    ensure!(put.is_some_and(|put| put > before), "modified after a put: {before:?} became {put:?}");
-    tokio::time::sleep(Duration::from_millis(1100)).await;
-    cx.write(&path, WriteMode::New, "three").await?.commit().await?;
-    let committed = cx.driver().stat(&path).await?.modified;
-    ensure!(committed > put, "modified after a commit: {put:?} became {committed:?}");
-    Ok(())
-}
-
-async fn version_changes(cx: Context) -> Outcome {
-    let path = cx.put("file", "one").await?;
-    let before = cx.driver().stat(&path).await?.version;
-    cx.put("file", "two").await?;
-    let after = cx.driver().stat(&path).await?.version;
-    ensure!(before.is_none() || before != after, "version after a change of content is still {before:?}");
     Ok(())
 }

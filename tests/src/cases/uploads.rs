@@ -7,7 +7,7 @@ use wharf::contract::{Entry, RedirectRequest, StorageDriverExt, WriteMode};
 
 use super::{Case, case};
 use crate::context::{ensure, expect_kind};
-use crate::{Context, Outcome};
+use crate::{Context, Failure, Outcome};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -19,9 +19,16 @@ pub(super) fn cases() -> Vec<Case> {
         case!(cancel_of_nothing, "a new writer that is cancelled before it wrote leaves what was committed"),
         case!(cancel_of_a_continued_upload, "a cancel throws away what earlier writers stored too")
             .needs(&["resumable"]),
+        case!(cancel_of_an_append_to_content, "a cancelled append to committed content leaves no byte of it readable")
+            .needs(&["resumable"]),
         case!(cancel_keeps_the_old, "a cancel keeps what was committed before").needs(&["hidden-uploads"]),
         case!(uploads_are_told, "uploads tells the closed uploads, and none after commit and cancel")
             .needs(&["uploads"]),
+        case!(uploads_of_many, "uploads tells every unfinished upload at and below a path, however many")
+            .needs(&["uploads"])
+            .heavy(),
+        case!(uploads_tell_when_they_began, "uploads tells when each began, and the same at every look")
+            .needs(&["uploads", "resumable"]),
         case!(
             uploads_are_aborted,
             "a new writer that is cancelled at once ends the uploads of its path, and keeps the file"
@@ -29,6 +36,7 @@ pub(super) fn cases() -> Vec<Case> {
         .needs(&["uploads"]),
         case!(uploads_without_the_capability, "uploads without the capability is unsupported").unless("uploads"),
         case!(redirect_gives_an_address, "redirect-url returns an address").needs(&["redirect"]),
+        case!(redirects_differ_by_path, "redirect-url returns another address for another path").needs(&["redirect"]),
         case!(no_redirect, "redirect-url without the capability returns none").unless("redirect"),
     ]
 }
@@ -86,6 +94,28 @@ async fn cancel_of_a_continued_upload(cx: Context) -> Outcome {
     )
 }
 
+async fn cancel_of_an_append_to_content(cx: Context) -> Outcome {
+    let path = cx.put("file", "committed").await?;
+    let mut writer = match cx.driver().writer(&path, WriteMode::Append).await {
+        Ok(writer) => writer,
+        Err(error) => return expect_kind("append to committed content", Err::<(), _>(error), "unsupported"),
+    };
+    writer.write("+more".into()).await?;
+    writer.cancel().await?;
+    match cx.driver().get_content(&path).await {
+        Ok(got) => {
+            ensure!(&got[..] == b"committed", "after a cancelled append to \"committed\", the path reads {got:?}");
+            let size = cx.driver().stat(&path).await?.size;
+            ensure!(size == 9, "after a cancelled append to 9 bytes, stat tells {size}");
+            Ok(())
+        }
+        Err(error) => {
+            ensure!(!cx.capabilities().hidden_uploads, "after a cancelled append, the committed content is gone");
+            expect_kind("get-content after a cancelled append", Err::<(), _>(error), "path-not-found")
+        }
+    }
+}
+
 async fn cancel_keeps_the_old(cx: Context) -> Outcome {
     let path = cx.put("file", "old").await?;
     cx.write(&path, WriteMode::New, "new").await?.cancel().await?;
@@ -104,6 +134,57 @@ async fn uploads_are_told(cx: Context) -> Outcome {
         names == ["d/kept"],
         "uploads of a directory with one unfinished upload: expected [\"d/kept\"], got {names:?}"
     );
+    Ok(())
+}
+
+async fn begin(cx: &Context, name: &str) -> Outcome {
+    cx.write(&cx.path(name)?, WriteMode::New, "x").await?.close().await?;
+    Ok(())
+}
+
+async fn uploads_of_many(cx: Context) -> Outcome {
+    let mut names: Vec<String> = (0..150).map(|index| format!("d/{index:03}")).collect();
+    names.extend(["d/e/f/g/nested".to_owned(), "d/e/nested".to_owned()]);
+    for some in names.chunks(16) {
+        futures::future::try_join_all(some.iter().map(|name| begin(&cx, name))).await?;
+    }
+    begin(&cx, "d-beside").await?;
+    for (at, expected) in [("d", &names[..]), ("d/e", &names[150..]), ("d/007", &names[7..8])] {
+        let uploads: Vec<Entry> = cx.driver().uploads(&cx.path(at)?).await?.try_collect().await?;
+        let mut got = cx.names(&uploads);
+        got.sort_unstable();
+        ensure!(
+            got == expected,
+            "uploads of {at}, with {} unfinished ones: got {}, the last {:?}",
+            expected.len(),
+            got.len(),
+            got.last()
+        );
+    }
+    Ok(())
+}
+
+/// Returns when the one unfinished upload in `d` began.
+async fn began(cx: &Context) -> Result<Option<SystemTime>, Failure> {
+    let uploads: Vec<Entry> = cx.driver().uploads(&cx.path("d")?).await?.try_collect().await?;
+    ensure!(uploads.len() == 1, "uploads of a directory with one: got {:?}", cx.names(&uploads));
+    Ok(uploads.first().and_then(|entry| entry.modified))
+}
+
+async fn uploads_tell_when_they_began(cx: Context) -> Outcome {
+    let path = cx.path("d/file")?;
+    cx.write(&path, WriteMode::New, "x").await?.close().await?;
+    let first = began(&cx).await?;
+    ensure!(first.is_some(), "uploads does not tell when the upload began");
+    // The store's clock may differ.
+    let off = first.map_or(Duration::ZERO, |began| began.elapsed().unwrap_or_else(|ahead| ahead.duration()));
+    ensure!(off < Duration::from_secs(300), "uploads tells that an upload of now began {off:?} from now");
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let later = began(&cx).await?;
+    ensure!(later == first, "when an upload began became another time by a wait: {first:?}, then {later:?}");
+    cx.write(&path, WriteMode::Append, "y").await?.close().await?;
+    let later = began(&cx).await?;
+    ensure!(later >= first, "an upload that began at {first:?} and was continued began at {later:?}");
     Ok(())
 }
 
@@ -140,6 +221,18 @@ async fn redirect_gives_an_address(cx: Context) -> Outcome {
             address.as_ref().is_some_and(|address| address.contains("://")),
             "redirect-url for {method}: got {address:?}"
         );
+    }
+    Ok(())
+}
+
+async fn redirects_differ_by_path(cx: Context) -> Outcome {
+    let mut addresses = Vec::new();
+    for name in ["a", "b", "d/a", "A"] {
+        let path = cx.put(name, name.to_owned()).await?;
+        addresses.push(cx.driver().redirect_url(&path, &get_request()).await?);
+    }
+    for (index, address) in addresses.iter().enumerate() {
+        ensure!(!addresses[..index].contains(address), "redirect-url returned {address:?} for two paths");
     }
     Ok(())
 }

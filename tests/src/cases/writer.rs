@@ -10,6 +10,13 @@ use crate::{Context, Failure, Outcome};
 pub(super) fn cases() -> Vec<Case> {
     vec![
         case!(commit_makes_the_file_whole, "after a commit the file is readable at its path, whole"),
+        case!(chunks_of_odd_sizes, "chunks of any sizes, mixed, come back in order and whole"),
+        case!(many_small_writes, "2,000 writes of a few bytes each come back whole"),
+        case!(
+            uploads_at_boundaries,
+            "an upload around the sizes at which drivers begin another piece comes back whole"
+        )
+        .heavy(),
         case!(commit_replaces, "a commit replaces what was there"),
         case!(commit_of_nothing, "a commit without a write makes an empty file"),
         case!(commit_returns_the_size, "size, close and commit tell the upload's size in bytes"),
@@ -41,6 +48,49 @@ async fn commit_makes_the_file_whole(cx: Context) -> Outcome {
     }
     writer.commit().await?;
     cx.expect_content(&path, &content).await
+}
+
+async fn in_chunks(cx: &Context, name: &str, content: &Bytes, sizes: impl Iterator<Item = usize>) -> Outcome {
+    let path = cx.path(name)?;
+    let mut writer = cx.driver().writer(&path, WriteMode::New).await?;
+    let (mut at, mut writes) = (0, 0);
+    for size in sizes {
+        if at == content.len() {
+            break;
+        }
+        let end = content.len().min(at + size);
+        writer.write(content.slice(at..end)).await?;
+        (at, writes) = (end, writes + 1);
+        ensure!(writer.size() == at as u64, "size after {writes} writes of {at} bytes: got {}", writer.size());
+    }
+    let size = writer.commit().await?;
+    ensure!(size == content.len() as u64, "commit of {} bytes: it returned {size}", content.len());
+    cx.expect_content(&path, content).await
+}
+
+async fn chunks_of_odd_sizes(cx: Context) -> Outcome {
+    let sizes = [1, 4095, 70_001, 4097, 3, 65_535, 65_537, 262_145, 0, 7, 1_048_577];
+    in_chunks(&cx, "file", &pattern(1, 3_000_017), sizes.into_iter().cycle()).await
+}
+
+async fn many_small_writes(cx: Context) -> Outcome {
+    let total = (0..2000).map(|index| 1 + index % 50).sum();
+    in_chunks(&cx, "file", &pattern(1, total), (0..2000).map(|index| 1 + index % 50)).await
+}
+
+async fn uploads_at_boundaries(cx: Context) -> Outcome {
+    const MIB: usize = 1 << 20;
+    let whole = pattern(6, 16 * MIB + 1);
+    for boundary in [MIB, 5 * MIB, 16 * MIB] {
+        for size in boundary - 1..=boundary + 1 {
+            let content = whole.slice(whole.len() - size..);
+            in_chunks(&cx, "at-once", &content, std::iter::once(size)).await?;
+            if boundary < 16 * MIB {
+                in_chunks(&cx, "in-pieces", &content, std::iter::repeat(MIB)).await?;
+            }
+        }
+    }
+    Ok(())
 }
 
 async fn commit_replaces(cx: Context) -> Outcome {

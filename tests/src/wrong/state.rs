@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::kept::Kept;
 use wharf::contract::{Error, ErrorKind, Result, StoragePath};
 
 /// The memory of one instance.
@@ -11,6 +12,12 @@ use wharf::contract::{Error, ErrorKind, Result, StoragePath};
 pub(super) struct State {
     paths: Mutex<BTreeSet<StoragePath>>,
     in_use: AtomicUsize,
+    counted: AtomicUsize,
+    /// What its writers have written and not committed, in the order of their writes.
+    pub(super) shared: Mutex<Vec<u8>>,
+    /// How many commits there were.
+    pub(super) commits: AtomicUsize,
+    pub(super) kept: Kept,
 }
 
 impl State {
@@ -32,6 +39,16 @@ impl State {
 
     pub(super) fn known_below(&self, directory: &StoragePath) -> Option<StoragePath> {
         self.paths().iter().find(|path| directory.contains(path)).cloned()
+    }
+
+    /// Returns the remembered paths in a directory, and forgets them.
+    pub(super) fn take_known_below(&self, directory: &StoragePath) -> Vec<StoragePath> {
+        self.paths().extract_if(.., |path| path.parent().as_ref() == Some(directory)).collect()
+    }
+
+    /// Returns how often it was asked before.
+    pub(super) fn count(&self) -> usize {
+        self.counted.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Takes one of so many; fails when all are taken.

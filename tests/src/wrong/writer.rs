@@ -1,6 +1,7 @@
 //! Writers with a fault.
 
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -67,7 +68,18 @@ pub(super) async fn open(
     }
     let inner = driver.writer(path, mode).await?;
     state.remember(path);
-    Ok(Box::new(WrongWriter { inner, driver, fault, state, path: path.clone(), written: Vec::new(), _taken: taken }))
+    let commits = state.commits.load(Ordering::Relaxed);
+    Ok(Box::new(WrongWriter {
+        inner,
+        driver,
+        fault,
+        state,
+        path: path.clone(),
+        written: Vec::new(),
+        writes: 0,
+        commits,
+        _taken: taken,
+    }))
 }
 
 /// Refuses what a right driver takes.
@@ -108,10 +120,27 @@ struct WrongWriter {
     state: Arc<State>,
     path: StoragePath,
     written: Vec<u8>,
+    writes: usize,
+    commits: usize,
     _taken: Option<Taken>,
 }
 
 impl WrongWriter {
+    /// Returns the buffer of all writers of the instance.
+    fn shared(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.state.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes as many bytes as this writer was given, from the beginning of the buffer of all.
+    async fn write_shared(&mut self) -> Result<()> {
+        let own: Vec<u8> = {
+            let mut shared = self.shared();
+            let count = self.written.len().min(shared.len());
+            shared.drain(..count).collect()
+        };
+        self.inner.write(own.into()).await
+    }
+
     /// Lets go of the path, which a dropped writer does not.
     fn unlock(&self) {
         if self.fault == Fault::DroppedWriterLocks {
@@ -124,6 +153,7 @@ impl WrongWriter {
 impl FileWriter for WrongWriter {
     fn size(&self) -> u64 {
         match self.fault {
+            Fault::WritersShareABuffer | Fault::CommitEndsOtherUploads => self.inner.size() + self.written.len() as u64,
             Fault::SizeForgetsWhatWasThere => self.written.len() as u64,
             _ => self.inner.size(),
         }
@@ -150,6 +180,28 @@ impl FileWriter for WrongWriter {
                 data.reverse();
                 self.inner.write(data.into()).await
             }
+            Fault::WriterCutsOddChunks if data.len() > 65_536 && data.len() % 2 == 1 => {
+                self.inner.write(data.slice(..data.len() - 1)).await
+            }
+            Fault::WriterTakesAThousandWrites => {
+                self.writes += 1;
+                if self.writes > 1000 { Ok(()) } else { self.inner.write(data).await }
+            }
+            Fault::UploadLosesAByteAtFiveMebibytes if self.written.len() == 5 << 20 => {
+                self.inner.write(data.slice(..data.len() - 1)).await
+            }
+            Fault::WritersShareABuffer => {
+                self.shared().extend_from_slice(&data);
+                Ok(())
+            }
+            Fault::CommitEndsOtherUploads => {
+                let commits = self.state.commits.load(Ordering::Relaxed);
+                if commits != self.commits {
+                    self.written.drain(..self.written.len() - data.len());
+                    self.commits = commits;
+                }
+                Ok(())
+            }
             _ => self.inner.write(data).await,
         }
     }
@@ -171,6 +223,8 @@ impl FileWriter for WrongWriter {
                 self.inner.cancel().await?;
                 return Ok(0);
             }
+            Fault::WritersShareABuffer => self.write_shared().await?,
+            Fault::CommitEndsOtherUploads => self.inner.write(self.written.into()).await?,
             Fault::CloseCommits => return self.inner.commit().await,
             _ => {}
         }
@@ -191,6 +245,20 @@ impl FileWriter for WrongWriter {
                 return Ok(size);
             }
             Fault::CommitOnlyCloses => return self.inner.close().await,
+            Fault::WritersShareABuffer => self.write_shared().await?,
+            Fault::CommitEndsOtherUploads => {
+                self.state.commits.fetch_add(1, Ordering::Relaxed);
+                self.inner.write(std::mem::take(&mut self.written).into()).await?;
+            }
+            Fault::CommitShowsAPrefix => {
+                self.written.truncate(self.written.len() / 2);
+                self.driver.put_content(&self.path, self.written.into()).await?;
+                tokio::task::yield_now().await;
+            }
+            Fault::CommitDeletesFirst => {
+                self.driver.delete_files(&[self.path]).await?;
+                tokio::task::yield_now().await;
+            }
             Fault::CommitTellsAnotherSize => return Ok(self.inner.commit().await? + 1),
             Fault::CommitOfNothingIsForgotten if self.inner.size() == 0 => {
                 self.inner.cancel().await?;
@@ -213,6 +281,9 @@ impl FileWriter for WrongWriter {
     async fn cancel(self: Box<Self>) -> Result<()> {
         self.unlock();
         match self.fault {
+            Fault::CancelOfAnAppendCommits if self.inner.size() > self.written.len() as u64 => {
+                self.inner.commit().await.map(|_| ())
+            }
             Fault::CancelLeavesBytes => self.inner.commit().await.map(|_| ()),
             Fault::CancelDeletesTheOld | Fault::CancelOfNothingDeletesTheOld | Fault::CancelOfNothingForgetsTheFile => {
                 self.inner.cancel().await?;

@@ -1,0 +1,125 @@
+//! Directories larger than a page of any store: what a listing, a walk and a delete of more than a page return.
+
+use futures::TryStreamExt;
+use wharf::contract::{Cursor, MAX_DELETE_FILES, Position, StoragePath};
+
+use super::{Case, case};
+use crate::context::{ensure, expect_kind};
+use crate::large::{FILES, SIBLINGS, name};
+use crate::{Context, Failure, Outcome};
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case!(list_of_ten_thousand, "list returns the whole of any number of pages").heavy(),
+        case!(list_from_any_page, "list from after a position returns all that comes after it, on any number of pages")
+            .heavy(),
+        case!(list_of_its_parent, "a directory of more than a page stands once in the listing of its parent").heavy(),
+        case!(walk_of_ten_thousand, "a walk, and one from a cursor, returns the whole of any number of pages").heavy(),
+        case!(delete_files_of_a_thousand, "delete-files takes a thousand files, and deletes each of them and no other")
+            .heavy()
+            .last(),
+        case!(delete_of_a_large_directory, "a directory of more than a page is deleted with all that lies below it")
+            .heavy()
+            .last(),
+    ]
+}
+
+/// Fails unless the paths are those of the files from `first` on.
+fn expect_files(done: &str, many: &StoragePath, got: &[StoragePath], first: usize) -> Outcome {
+    let prefix = many.as_prefix();
+    let expected = FILES.saturating_sub(first);
+    ensure!(
+        got.len() == expected,
+        "{done}: expected {expected} entries, got {}, from {:?} to {:?}",
+        got.len(),
+        got.first(),
+        got.last()
+    );
+    for (index, path) in (first..).zip(got) {
+        let right = path.as_str().strip_prefix(&prefix).is_some_and(|got| got == name(index));
+        ensure!(right, "{done}: expected {prefix}{}, got {path}", name(index));
+    }
+    Ok(())
+}
+
+async fn list(cx: &Context, path: &StoragePath, after: Option<&Position>) -> Result<Vec<StoragePath>, Failure> {
+    Ok(cx.driver().list(path, after).await?.map_ok(|entry| entry.path).try_collect().await?)
+}
+
+async fn list_of_ten_thousand(cx: Context) -> Outcome {
+    let many = cx.large().await?.join("many")?;
+    expect_files("list", &many, &list(&cx, &many, None).await?, 0)
+}
+
+async fn list_from_any_page(cx: Context) -> Outcome {
+    let many = cx.large().await?.join("many")?;
+    // The last entry of a page, the first of the next, one in the middle, and the end.
+    for last in [0, 998, 999, 1000, 4999, FILES - 1002, FILES - 2, FILES - 1] {
+        let after = Position::file(many.join(&name(last))?);
+        let got = list(&cx, &many, Some(&after)).await?;
+        expect_files(&format!("list from after the entry of index {last}"), &many, &got, last + 1)?;
+    }
+    Ok(())
+}
+
+async fn list_of_its_parent(cx: Context) -> Outcome {
+    let parent = cx.large().await?;
+    let entries: Vec<_> = cx.driver().list(parent, None).await?.try_collect().await?;
+    let prefix = parent.as_prefix();
+    let got: Vec<_> = entries
+        .iter()
+        .map(|entry| (entry.path.as_str().strip_prefix(&prefix).unwrap_or(entry.path.as_str()), entry.is_dir))
+        .collect();
+    let expected = [("many-", false), ("many.d", true), ("many", true), ("many0", false)];
+    ensure!(got == expected, "list of the parent of a large directory: expected {expected:?}, got {got:?}");
+    let after = Position::directory(parent.join("many")?);
+    let rest = list(&cx, parent, Some(&after)).await?;
+    let right = matches!(&rest[..], [only] if only.file_name() == Some("many0"));
+    ensure!(right, "list from after a large directory: expected many0, got {} entries", rest.len());
+    Ok(())
+}
+
+async fn walk_of_ten_thousand(cx: Context) -> Outcome {
+    let parent = cx.large().await?;
+    let many = parent.join("many")?;
+    let walked = cx.walk(parent, None).await?;
+    let below: Vec<_> =
+        walked.iter().filter(|entry| many.contains(&entry.path)).map(|entry| entry.path.clone()).collect();
+    let others = walked.len() - below.len();
+    // The siblings, the directory that one of them is in, and the large directory.
+    ensure!(others == SIBLINGS.len() + 2, "walk of the parent: got {others} entries beside the files");
+    ensure!(walked.is_sorted_by_key(|entry| entry.position()), "walk of the parent is not in the order of paths");
+    expect_files("walk", &many, &below, 0)?;
+    for last in [999, 1000, FILES - 1002] {
+        let cursor = Cursor { after: Position::file(many.join(&name(last))?), below: true };
+        let walked = cx.walk(parent, Some(&cursor)).await?;
+        let below: Vec<_> = walked.into_iter().map(|entry| entry.path).filter(|path| many.contains(path)).collect();
+        expect_files(&format!("walk from after the entry of index {last}"), &many, &below, last + 1)?;
+    }
+    Ok(())
+}
+
+async fn delete_files_of_a_thousand(cx: Context) -> Outcome {
+    let many = cx.large().await?.join("many")?;
+    let thousand: Result<Vec<_>, _> = (0..MAX_DELETE_FILES).map(|index| many.join(&name(index))).collect();
+    cx.driver().delete_files(&thousand?).await?;
+    expect_files("list after delete-files of a thousand", &many, &list(&cx, &many, None).await?, MAX_DELETE_FILES)?;
+    for index in [0, MAX_DELETE_FILES - 1] {
+        cx.expect_missing(&many.join(&name(index))?, "delete-files of a thousand").await?;
+    }
+    Ok(())
+}
+
+async fn delete_of_a_large_directory(cx: Context) -> Outcome {
+    let parent = cx.large().await?;
+    let many = parent.join("many")?;
+    cx.driver().delete(&many).await?;
+    expect_kind("stat of a deleted large directory", cx.driver().stat(&many).await, "path-not-found")?;
+    for index in [0, 999, 1000, FILES / 2, FILES - 1] {
+        cx.expect_missing(&many.join(&name(index))?, "a delete of its large directory").await?;
+    }
+    let left = cx.walk(parent, None).await?;
+    let right = left.len() == SIBLINGS.len() + 1 && left.iter().all(|entry| !many.contains(&entry.path));
+    ensure!(right, "after a delete of a large directory its parent has {} entries", left.len());
+    Ok(())
+}

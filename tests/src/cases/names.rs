@@ -1,0 +1,130 @@
+//! Which names can be stored, and that different ones are different files.
+
+use wharf::contract::{StoragePath, WriteMode};
+
+use super::{Case, case};
+use crate::context::{ensure, same_names};
+use crate::{Context, Outcome};
+
+/// The longest component that is taken.
+const LONGEST_NAME: usize = 255;
+
+/// The longest path that is taken.
+const LONGEST_PATH: usize = 1000;
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case!(paths_of_the_grammar, "every path of the grammar can be stored"),
+        case!(names_that_look_special, "names that other systems reserve are ordinary names"),
+        case!(names_differ_by_case, "names that differ only in case are different files"),
+        case!(names_differ_by_dots, "names that differ only in dots at their end are different files"),
+        case!(long_names, "a component of 255 bytes is taken by every operation"),
+        case!(long_paths, "a path of 1,000 bytes is taken by every operation"),
+        case!(deep_paths, "a path of 30 components in its directory is taken"),
+    ]
+}
+
+async fn stored_all(cx: &Context, names: &[&str]) -> Outcome {
+    cx.put_all(names).await?;
+    for name in names {
+        let path = cx.path(name)?;
+        cx.expect_content(&path, name.as_bytes()).await?;
+    }
+    Ok(())
+}
+
+async fn paths_of_the_grammar(cx: Context) -> Outcome {
+    stored_all(
+        &cx,
+        &[
+            "a",
+            "1",
+            "aa",
+            "a.a",
+            "0-9/abcdefg",
+            "abcdefg/z.75",
+            "abc/1.2.3.4.5-6_zyx/123.z/4",
+            "_",
+            "docker/docker-registry",
+            "123.abc",
+            "abc./abc",
+            ".abc",
+            "a--b",
+            "a-.b",
+            "_.abc",
+        ],
+    )
+    .await
+}
+
+async fn names_that_look_special(cx: Context) -> Outcome {
+    stored_all(&cx, &["...", "-", "--help", "-rf", ".a", "a.", "CON", "nul.txt", "tmp.tmp", "x.lock", "etc/..."]).await
+}
+
+/// Stores files of names that are easily taken for one another, and deletes one after the other: the rest stays.
+async fn all_are_different(cx: &Context, names: &[&str]) -> Outcome {
+    stored_all(cx, names).await?;
+    for (index, name) in names.iter().enumerate() {
+        let path = cx.path(name)?;
+        let info = cx.driver().stat(&path).await?;
+        ensure!(info.path == path && info.size == name.len() as u64, "stat of {path} beside {names:?}: got {info:?}");
+        cx.driver().delete(&path).await?;
+        cx.expect_missing(&path, "its delete").await?;
+        for kept in &names[index + 1..] {
+            cx.expect_content(&cx.path(kept)?, kept.as_bytes()).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn names_differ_by_case(cx: Context) -> Outcome {
+    all_are_different(&cx, &["File", "file", "FILE", "Dir/x", "dir/x", "dir/X"]).await
+}
+
+async fn names_differ_by_dots(cx: Context) -> Outcome {
+    all_are_different(&cx, &["a", "a.", "a..", "d./x", "d/x", "d/x."]).await
+}
+
+/// Does every operation with two long paths that differ in their last byte.
+async fn taken_by_every_operation(cx: &Context, long: &StoragePath, other: &StoragePath) -> Outcome {
+    cx.driver().put_content(long, "put".into()).await?;
+    cx.expect_content(long, b"put").await?;
+    cx.expect_missing(other, "a put of a path that differs in its last byte").await?;
+    cx.driver().move_file(long, other).await?;
+    cx.expect_content(other, b"put").await?;
+    cx.expect_missing(long, "a move away").await?;
+    cx.write(long, WriteMode::New, "written").await?.commit().await?;
+    cx.expect_content(long, b"written").await?;
+    cx.expect_content(other, b"put").await?;
+    let parent = long.parent().unwrap_or_else(StoragePath::root);
+    let names: Vec<String> = cx.list(&parent, None).await?;
+    let mut expected = [cx.relative(long), cx.relative(other)];
+    expected.sort_unstable();
+    same_names("list of two long names", &names, &expected)?;
+    cx.driver().delete_files(std::slice::from_ref(other)).await?;
+    cx.expect_missing(other, "delete-files").await?;
+    cx.expect_content(long, b"written").await?;
+    cx.driver().delete(long).await?;
+    cx.expect_missing(long, "a delete").await
+}
+
+async fn long_names(cx: Context) -> Outcome {
+    let long = "n".repeat(LONGEST_NAME - 1);
+    taken_by_every_operation(&cx, &cx.path(&format!("{long}1"))?, &cx.path(&format!("{long}2"))?).await
+}
+
+async fn long_paths(cx: Context) -> Outcome {
+    let mut path = cx.path("d")?.as_str().to_owned();
+    while path.len() + 102 < LONGEST_PATH {
+        path = format!("{path}/{}", "p".repeat(99));
+    }
+    let last = "p".repeat(LONGEST_PATH - path.len() - 2);
+    let (long, other) =
+        (StoragePath::parse(format!("{path}/{last}1"))?, StoragePath::parse(format!("{path}/{last}2"))?);
+    ensure!(long.as_str().len() == LONGEST_PATH, "the case itself is wrong: {} bytes", long.as_str().len());
+    taken_by_every_operation(&cx, &long, &other).await
+}
+
+async fn deep_paths(cx: Context) -> Outcome {
+    stored_all(&cx, &[&vec!["d"; 30].join("/")]).await
+}

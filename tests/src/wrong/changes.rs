@@ -1,0 +1,160 @@
+//! Moves and deletes with a fault.
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use wharf::contract::{ByteRange, Entry, Error, MAX_CONTENT, Result, StorageDriverExt, StoragePath};
+
+use super::{Fault, Wrong, late};
+
+impl Wrong {
+    pub(super) async fn move_to(&self, source: &StoragePath, destination: &StoragePath) -> Result<()> {
+        match self.fault {
+            Fault::MoveLeavesTheSource => {
+                let content = self.inner.get_content(source).await?;
+                self.inner.put_content(destination, content).await
+            }
+            Fault::MoveOfMissingMakesAFile if self.inner.stat(source).await.is_err() => {
+                self.inner.put_content(destination, Bytes::new()).await?;
+                Err(Error::path_not_found(source))
+            }
+            Fault::MoveKeepsTheDestination if self.inner.stat(destination).await.is_ok() => {
+                self.inner.delete(source).await
+            }
+            Fault::MoveTakesDirectories if self.inner.stat(source).await.is_ok_and(|info| info.is_dir) => Ok(()),
+            Fault::MoveOntoItselfAlwaysSucceeds if source == destination => Ok(()),
+            Fault::MoveOnADirectoryDeletesIt => {
+                if self.is_directory(destination).await {
+                    self.inner.delete(destination).await?;
+                }
+                self.inner.move_file(source, destination).await
+            }
+            Fault::MoveOntoItselfDeletes if source == destination => self.inner.delete(source).await,
+            Fault::MoveShowsAPrefix => {
+                let content = self.inner.get_content(source).await?;
+                self.inner.put_content(destination, content.slice(..content.len() / 2)).await?;
+                tokio::task::yield_now().await;
+                self.inner.move_file(source, destination).await
+            }
+            Fault::MoveDeletesFirst => {
+                self.inner.stat(source).await?;
+                self.inner.delete_files(std::slice::from_ref(destination)).await?;
+                tokio::task::yield_now().await;
+                self.inner.move_file(source, destination).await
+            }
+            Fault::MoveRemovesTheSourceFirst => {
+                let content = self.inner.get_content(source).await?;
+                self.inner.delete(source).await?;
+                tokio::task::yield_now().await;
+                self.inner.put_content(destination, content).await
+            }
+            Fault::MoveCutsAtTheLimit => {
+                let content = self.inner.read_range(source, ByteRange::new(0, MAX_CONTENT)).await?;
+                self.inner.put_content(destination, content).await?;
+                self.inner.delete(source).await
+            }
+            Fault::DroppedMovesLandLate => {
+                let (inner, source, destination) = (self.inner.clone(), source.clone(), destination.clone());
+                late::later(async move { inner.move_file(&source, &destination).await }).await
+            }
+            _ => self.spoil(self.inner.move_file(source, destination).await),
+        }
+    }
+
+    pub(super) async fn delete_path(&self, path: &StoragePath) -> Result<()> {
+        match self.fault {
+            Fault::DeleteTakesSiblings => {
+                let siblings = match path.parent() {
+                    Some(parent) => self.entries(&parent, None).await.unwrap_or_default(),
+                    None => Vec::new(),
+                };
+                let result = self.inner.delete(path).await;
+                for entry in siblings {
+                    if entry.path != *path && entry.path.as_str().starts_with(path.as_str()) {
+                        self.inner.delete(&entry.path).await?;
+                    }
+                }
+                result
+            }
+            Fault::DeleteIsNotRecursive => {
+                let children = self.entries(path, None).await.unwrap_or_default();
+                if children.is_empty() {
+                    return self.inner.delete(path).await;
+                }
+                for entry in children.iter().filter(|entry| !entry.is_dir) {
+                    self.inner.delete(&entry.path).await?;
+                }
+                Ok(())
+            }
+            Fault::DeleteOfMissingSucceeds => match self.inner.delete(path).await {
+                Err(error) if error.is_path_not_found() => Ok(()),
+                result => result,
+            },
+            Fault::DeleteOfTheRootSucceeds if path.is_root() => Ok(()),
+            Fault::DeleteLeavesUploads => {
+                if !self.is_directory(path).await {
+                    return self.inner.delete(path).await;
+                }
+                let below: Vec<Entry> = self.inner.walk(path, None).await?.try_collect().await?;
+                let files: Vec<_> = below.into_iter().filter(|entry| !entry.is_dir).map(|entry| entry.path).collect();
+                self.inner.delete_files(&files).await
+            }
+            Fault::PutOfADeletedPathIsForgotten | Fault::EmptiedDirectoryShowsGhosts => {
+                self.state.remember(path);
+                self.inner.delete(path).await
+            }
+            Fault::DroppedDeletesLandLate => {
+                let (inner, path) = (self.inner.clone(), path.clone());
+                late::later(async move { inner.delete(&path).await }).await
+            }
+            Fault::DeleteStopsAfterAThousand => {
+                let below: Vec<Entry> = match self.inner.walk(path, None).await {
+                    Ok(entries) => entries.try_collect().await?,
+                    Err(_) => Vec::new(),
+                };
+                let files = below.into_iter().filter(|entry| !entry.is_dir).map(|entry| entry.path);
+                match files.take(1001).collect::<Vec<_>>() {
+                    files if files.len() > 1000 => self.inner.delete_files(&files[..1000]).await,
+                    _ => self.inner.delete(path).await,
+                }
+            }
+            Fault::DeleteFoldsCase => {
+                self.inner.delete(path).await?;
+                let parent = path.parent().unwrap_or_else(StoragePath::root);
+                let siblings = self.entries(&parent, None).await.unwrap_or_default();
+                let alike = |entry: &Entry| entry.path.as_str().eq_ignore_ascii_case(path.as_str());
+                let alike: Vec<_> = siblings.into_iter().filter(alike).map(|entry| entry.path).collect();
+                self.inner.delete_files(&alike).await
+            }
+            Fault::TrailingDotsAreCut => self.inner.delete(&self.mapped(path)?).await,
+            Fault::ListLagsBehindDeletes => {
+                self.state.remember(path);
+                self.inner.delete(path).await
+            }
+            Fault::DeleteDoesNothing => self.inner.stat(path).await.map(|_| ()),
+            _ => self.spoil(self.inner.delete(path).await),
+        }
+    }
+
+    pub(super) async fn delete_all(&self, paths: &[StoragePath]) -> Result<()> {
+        match self.fault {
+            Fault::DeleteFilesFailsOnMissing => {
+                for path in paths {
+                    self.inner.delete(path).await?;
+                }
+                Ok(())
+            }
+            Fault::DeleteFilesDeletesTheFirst => self.inner.delete_files(&paths[..paths.len().min(1)]).await,
+            Fault::DeleteFilesForgetsTheThousandth => self.inner.delete_files(&paths[..paths.len().min(999)]).await,
+            Fault::DeleteFilesTakesDirectories => {
+                for path in paths {
+                    match self.inner.delete(path).await {
+                        Err(error) if !error.is_path_not_found() => return Err(error),
+                        _ => {}
+                    }
+                }
+                Ok(())
+            }
+            _ => self.inner.delete_files(paths).await,
+        }
+    }
+}
