@@ -33,6 +33,24 @@ async fn a_trap_in_a_download_fails_that_download_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_panic_is_told_with_its_place_and_its_text() {
+    let driver = faulty(json!({ "operation": "stat", "fault": "trap" }), json!({})).await.unwrap();
+    let error = driver.stat(&path("/a")).await.unwrap_err().to_string();
+    for part in ["panicked at ", "fault.rs:", "the fault that the parameters asked for"] {
+        assert!(error.contains(part), "{part:?} is not in: {error}");
+    }
+    assert!(!error.contains("RUST_BACKTRACE"), "{error}");
+}
+
+#[tokio::test]
+async fn a_trap_without_a_word_is_told_with_the_functions_that_it_was_in() {
+    // A stack that overflows says nothing.
+    let driver = faulty(json!({ "operation": "stat", "fault": "recurse" }), json!({})).await.unwrap();
+    let error = driver.stat(&path("/a")).await.unwrap_err().to_string();
+    assert!(error.contains("call stack exhausted") && error.contains("faulty::fault::recurse"), "{error}");
+}
+
+#[tokio::test]
 async fn a_trap_while_a_change_is_under_way_means_that_its_outcome_is_unknown() {
     for operation in ["put-content", "move", "delete", "delete-files"] {
         let driver = faulty(json!({ "operation": operation, "fault": "trap" }), json!({})).await.unwrap();

@@ -52,6 +52,8 @@ pub(crate) enum Operation {
 pub(crate) enum Fault {
     /// Traps.
     Trap,
+    /// Calls itself until the stack is used up, which nobody prints a word of.
+    Recurse,
     /// Waits, and goes on as if nothing was.
     Wait,
     /// Never answers, and burns nothing.
@@ -99,6 +101,14 @@ enum Kind {
     Other,
 }
 
+/// Calls itself until the stack is used up.
+#[inline(never)]
+#[expect(unconditional_recursion, reason = "that is the fault")]
+fn recurse(depth: u64) -> u64 {
+    // What is done after the call keeps it from becoming a loop.
+    recurse(std::hint::black_box(depth + 1)) + std::hint::black_box(1)
+}
+
 impl Parameters {
     /// Returns the fault of an operation at a path, if it has one.
     pub(crate) fn fault(&self, operation: Operation, path: &str) -> Option<Fault> {
@@ -124,6 +134,9 @@ impl Parameters {
     pub(crate) async fn commit(&self, fault: Fault) -> Result<()> {
         match fault {
             Fault::Trap => panic!("the fault that the parameters asked for"),
+            Fault::Recurse => {
+                recurse(0);
+            }
             Fault::Wait => clock::sleep(Duration::from_millis(self.wait_ms.unwrap_or(10))).await,
             Fault::Never => std::future::pending().await,
             Fault::Spin => loop {

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::ceiling::limit_behind;
 use super::convert;
+use super::last_words::{self, LastWords};
 use crate::contract::{Error, ErrorKind};
 
 /// Whether an operation changes the store: what its caller is told when the instance dies half-way.
@@ -41,12 +42,18 @@ impl Cause {
         Cause { reason: reason.into(), limit: Some(limit) }
     }
 
-    /// An instance that trapped, or broke the component model's rules: in one line, without the stack.
-    pub(super) fn trap(error: &wasmtime::Error) -> Self {
+    /// An instance that trapped, or broke the component model's rules: in one line, with what it printed just before, or
+    /// the functions in which it was.
+    pub(super) fn trap(error: &wasmtime::Error, last_words: &LastWords) -> Self {
         let reason = match error.downcast_ref::<wasmtime::Trap>() {
             Some(trap) => format!("it trapped: {trap}"),
             // It may quote names that the component chose.
             None => convert::excerpt(format!("{}", error.root_cause())),
+        };
+        let reason = match (last_words.last(), last_words::functions(error)) {
+            (Some(printed), _) => convert::excerpt(format!("{reason}; it printed: {printed}")),
+            (None, Some(functions)) => convert::excerpt(format!("{reason}; in {functions}")),
+            (None, None) => reason,
         };
         Cause { reason: reason.into(), limit: limit_behind(error) }
     }

@@ -9,6 +9,7 @@ use std::time::Instant;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 
+use super::last_words::LastWords;
 use super::limits::{LOG_LINE, LOG_WINDOW};
 use crate::contract::printable;
 
@@ -67,12 +68,20 @@ impl LogBudget {
     }
 }
 
-/// Standard output and standard error of a component.
-pub(super) struct Log(Arc<LogBudget>);
+/// Standard output or standard error of a component.
+pub(super) struct Log {
+    budget: Arc<LogBudget>,
+    /// Who hears what an instance says before it dies; none for standard output.
+    last_words: Option<Arc<LastWords>>,
+}
 
 impl Log {
-    pub(super) fn new(budget: &Arc<LogBudget>) -> Self {
-        Log(Arc::clone(budget))
+    pub(super) fn standard_output(budget: &Arc<LogBudget>) -> Self {
+        Log { budget: Arc::clone(budget), last_words: None }
+    }
+
+    pub(super) fn standard_error(budget: &Arc<LogBudget>, last_words: &Arc<LastWords>) -> Self {
+        Log { budget: Arc::clone(budget), last_words: Some(Arc::clone(last_words)) }
     }
 }
 
@@ -84,13 +93,15 @@ impl IsTerminal for Log {
 
 impl StdoutStream for Log {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        Box::new(Lines { budget: Arc::clone(&self.0), line: Vec::new() })
+        let (budget, last_words) = (Arc::clone(&self.budget), self.last_words.clone());
+        Box::new(Lines { budget, last_words, line: Vec::new() })
     }
 }
 
 /// Cuts what is written into lines. Never waits, and holds at most one line.
 struct Lines {
     budget: Arc<LogBudget>,
+    last_words: Option<Arc<LastWords>>,
     line: Vec<u8>,
 }
 
@@ -117,6 +128,9 @@ impl Lines {
     }
 
     fn emit(&mut self) {
+        if let Some(last_words) = &self.last_words {
+            last_words.hear(&self.line);
+        }
         self.budget.write(&self.line);
         self.line.clear();
     }

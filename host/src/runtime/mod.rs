@@ -39,6 +39,7 @@ mod grants;
 mod guests;
 mod held;
 mod http;
+mod last_words;
 mod limits;
 mod log;
 mod pool;

@@ -13,6 +13,7 @@ use super::ceiling::{Ceiling, LimitReached, Stretch};
 use super::counters::Counters;
 use super::held::{ALLOWANCE, Allowance, Undelivered};
 use super::http::{FIELDS, Hooks, HttpClient};
+use super::last_words::LastWords;
 use super::limits::permits;
 use super::log::{Log, LogBudget};
 use super::random;
@@ -33,6 +34,8 @@ pub(super) struct State {
     pub(super) streamed_files: Arc<Semaphore>,
     /// One permit for each call that waits for the file system.
     pub(super) calls: Arc<Semaphore>,
+    /// What it printed last.
+    pub(super) last_words: Arc<LastWords>,
     /// Where calls wait.
     pub(super) threads: Arc<Threads>,
     /// What the host may hold of its bytes.
@@ -126,8 +129,10 @@ impl Sandbox<'_> {
         table.set_max_capacity(files);
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(FIELDS);
+        let last_words = Arc::default();
         let state = State {
-            wasi: wasi(self.log, self.grants)?,
+            wasi: wasi(self.log, &last_words, self.grants)?,
+            last_words,
             http,
             hooks: Hooks::new(self.http),
             table,
@@ -173,12 +178,12 @@ impl Sandbox<'_> {
     }
 }
 
-fn wasi(log: &Arc<LogBudget>, grants: &Grants) -> Result<WasiCtx> {
+fn wasi(log: &Arc<LogBudget>, last_words: &Arc<LastWords>, grants: &Grants) -> Result<WasiCtx> {
     let mut wasi = WasiCtxBuilder::new();
     // The builder grants nothing; these two are said again, since everything rests on them.
     wasi.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
     wasi.max_random_size(random::MOST);
-    wasi.stdout(Log::new(log)).stderr(Log::new(log));
+    wasi.stdout(Log::standard_output(log)).stderr(Log::standard_error(log, last_words));
     for name in &grants.environment {
         let value = std::env::var(name).map_err(|error| {
             let message = format!(

@@ -305,6 +305,7 @@ async fn run(
     died: watch::Sender<Option<Cause>>,
     stretch: Stretch,
 ) {
+    let last_words = Arc::clone(&store.data().last_words);
     let ended = {
         let serving = stretch.around(serve(store, &spec, queue, opened));
         tokio::select! {
@@ -317,7 +318,7 @@ async fn run(
         (Some(cause), _) => cause.clone(),
         (None, Ok(())) => "it was closed".to_owned().into(),
         (None, Err(error)) => {
-            let cause = Cause::trap(&error);
+            let cause = Cause::trap(&error, &last_words);
             tracing::warn!(driver = &*spec.name, reason = &*cause.reason, "an instance of a component died");
             // It quotes the names of the component's functions.
             tracing::debug!(driver = &*spec.name, error = &*printable(format!("{error:?}")), "its stack");
