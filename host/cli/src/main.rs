@@ -7,6 +7,7 @@ mod commands;
 mod config;
 mod grant;
 mod interrupt;
+mod limit;
 mod location;
 mod logging;
 mod open;
@@ -27,6 +28,7 @@ use clap::{Parser, Subcommand};
 use commands::{bench, check, conformance, cp, demo, drivers, files, inspect, serve as registry, uploads, whoami};
 use config::{CommandLine, Config, Environment, Given, Notice, ServeConfig};
 use grant::Grant;
+use limit::Limit;
 use open::{Settings, Store};
 
 /// What is freed goes back to the system, and threads that wait for the disk hold little: glibc would keep what one component
@@ -54,6 +56,10 @@ struct Cli {
     /// What components may touch: dir:HOST=GUEST:rw, dir:HOST=GUEST:ro or env:NAME. May be repeated.
     #[arg(long, global = true)]
     grant: Vec<Grant>,
+    /// How much components may use: NAME=VALUE, as under `limits:` in a configuration, for instance memory=512MiB. May be
+    /// repeated.
+    #[arg(long, global = true, value_name = "NAME=VALUE")]
+    limit: Vec<Limit>,
     /// Compile components anew; keep nothing of it.
     #[arg(long, global = true)]
     no_cache: bool,
@@ -190,6 +196,7 @@ async fn run(cli: &Cli, serve: Option<(ServeConfig, Vec<Notice>)>) -> Result<()>
         given: Given::parse(&cli.params)?,
         directory: cli.drivers.clone(),
         grants: cli.grant.clone(),
+        limits: cli.limit.clone(),
         no_cache: cli.no_cache,
     };
     let mut named = cli.command.drivers();

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use wharf::contract::StorageDriver;
 use wharf::factory::{DriversConfig, Factory, Parameters};
-use wharf::runtime::{ComponentConfig, Runtime, RuntimeConfig};
+use wharf::runtime::{ComponentConfig, Instances, Runtime, RuntimeConfig};
 
 use crate::cache;
 use crate::config::{Config, Given};
 use crate::grant::{self, Grant};
-use crate::location;
+use crate::limit::{self, Limit};
+use crate::{location, output};
 
 /// What the command line and the configuration say.
 #[derive(Debug, Default)]
@@ -25,6 +26,8 @@ pub(crate) struct Settings {
     pub(crate) directory: Option<PathBuf>,
     /// `--grant`, for every component.
     pub(crate) grants: Vec<Grant>,
+    /// `--limit`, for every component.
+    pub(crate) limits: Vec<Limit>,
     /// Whether compiled code is kept nowhere.
     pub(crate) no_cache: bool,
 }
@@ -44,7 +47,7 @@ impl Store {
     /// `named`, which are the drivers on the command line. The engine is started only if there is a component, or a directory
     /// for them.
     pub(crate) fn new(settings: Settings, named: &[String]) -> Result<Self> {
-        let Settings { config, given, directory, grants, no_cache } = settings;
+        let Settings { config, given, directory, grants, limits, no_cache } = settings;
         let directory = config.directory(directory.as_deref());
         let drivers = DriversConfig { directory, ..config.drivers.clone() };
         let files: Vec<&String> = named.iter().filter(|text| location::is_file(text)).collect();
@@ -59,7 +62,10 @@ impl Store {
             for text in files {
                 store.files.insert(text.clone(), register_file(factory, runtime, text)?);
             }
-            factory.configure_components(|_, component| grant::add(&grants, &mut component.allow));
+            factory.configure_components(|_, component| {
+                grant::add(&grants, &mut component.allow);
+                limit::set(&limits, &mut component.limits);
+            });
         }
         Ok(store)
     }
@@ -93,6 +99,27 @@ impl Store {
     pub(crate) async fn check_writable(&self, driver: &str) -> Result<()> {
         let parameters = self.parameters(driver)?;
         Ok(self.factory.check_writable(self.name_of(driver), parameters).await?)
+    }
+
+    /// Returns whether what a driver stores lives in its own memory, and is lost when this program ends.
+    pub(crate) async fn is_in_memory(&self, driver: &str) -> Result<bool> {
+        let name = self.name_of(driver);
+        let component = self.factory.component(name).await.map_err(output::sentence)?;
+        Ok(match component {
+            Some(component) => component.description().instances == Instances::One,
+            None => name == "inmemory",
+        })
+    }
+
+    /// Says so if what is stored in a driver ends with this program.
+    pub(crate) async fn warn_if_in_memory(&self, driver: &str) -> Result<()> {
+        if self.is_in_memory(driver).await? {
+            output::note(&format!(
+                "{driver} keeps what it stores in its own memory: it is lost when this command ends; `wharf serve` keeps it \
+                 as long as it runs"
+            ));
+        }
+        Ok(())
     }
 
     /// Opens a driver, by its name or file, with its parameters. One that the configuration has under `storage:` stands

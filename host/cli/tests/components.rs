@@ -82,3 +82,44 @@ fn a_driver_that_breaks_a_promise_exits_with_1_and_names_it() {
 fn a_filter_that_chooses_nothing_is_no_success() {
     assert!(fail(&["conformance", "inmemory", "--filter", "no-such-case"]).contains("no case ran"));
 }
+
+#[test]
+fn a_crash_is_reported_of_the_cases_that_cause_it_and_explains_itself() {
+    let whole = component("whole-driver").unwrap();
+    let run = ["--json", "--limit", "memory=24MiB", "conformance", text(&whole)];
+    let output = wharf(&run);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let report: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    let cases = report["cases"].as_array().unwrap();
+    let failed: Vec<&Value> = cases.iter().filter(|case| case["outcome"] == "failed").collect();
+    assert_eq!(failed.len(), 3, "after three crashes the rest is not tried: {failed:#?}");
+    for case in failed {
+        let reason = case["reason"].as_str().unwrap();
+        assert!(reason.contains("it reached `limits: { memory: .. }`; in "), "{}: {reason}", case["case"]);
+    }
+    let count = |name: &str| report[name].as_u64().unwrap();
+    assert!(count("passed") > 0 && count("not_tried") > 0, "{lines}");
+    assert_eq!(count("passed") + count("failed") + count("ignored") + count("not_tried"), cases.len() as u64);
+    let people = fail(&run[1..]);
+    assert!(people.contains("3 cases failed"), "{people}");
+}
+
+#[test]
+fn a_filter_reports_what_was_asked_for_and_how_many_were_not() {
+    let shown = succeed(&["conformance", "inmemory", "--filter", "stat_of_a"]);
+    let lines: Vec<&str> = shown.lines().collect();
+    assert!(lines.len() == 4 && lines[1].contains("stat_of_a_file"), "{shown}");
+    assert!(lines[3].contains("2 passed, 0 failed, 0 ignored") && lines[3].contains("others"), "{shown}");
+}
+
+#[test]
+fn a_put_into_a_driver_in_memory_warns_that_it_is_lost() {
+    let whole = component("whole-driver").unwrap();
+    let file = whole.with_extension("wasm");
+    for driver in ["inmemory", text(&whole)] {
+        let output = wharf(&["--driver", driver, "put", text(&file), "/file"]);
+        let warning = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && warning.contains("it is lost when this command ends"), "{warning}");
+    }
+}

@@ -7,11 +7,10 @@ use async_trait::async_trait;
 use clap::Args;
 use indicatif::ProgressBar;
 use serde_json::json;
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 use wharf::base::retry::RetryPolicy;
 use wharf::contract::{Capabilities, StorageDriver};
 use wharf::factory::{Factory, Parameters};
-use wharf::runtime::Instances;
 use wharf_conformance::{Report, Selection, Subject, Verdict, all_cases, run_with_progress};
 
 use crate::interrupt::Interrupt;
@@ -55,8 +54,8 @@ struct Named {
     factory: Factory,
     parameters: Parameters,
     /// Set if each opening has a store of its own, in memory: then all openings are one, since another would see
-    /// another store.
-    one: Option<OnceCell<Arc<dyn StorageDriver>>>,
+    /// another store, until it crashes.
+    one: Option<Mutex<Option<Arc<dyn StorageDriver>>>>,
 }
 
 impl Named {
@@ -73,9 +72,25 @@ impl Subject for Named {
 
     async fn open(&self) -> wharf::contract::Result<Arc<dyn StorageDriver>> {
         match &self.one {
-            Some(one) => one.get_or_try_init(|| self.anew()).await.cloned(),
+            Some(one) => {
+                let mut one = one.lock().await;
+                match &*one {
+                    Some(opened) => Ok(Arc::clone(opened)),
+                    None => Ok(Arc::clone(one.insert(self.anew().await?))),
+                }
+            }
             None => self.anew().await,
         }
+    }
+
+    async fn crashed(&self) {
+        if let Some(one) = &self.one {
+            *one.lock().await = None;
+        }
+    }
+
+    fn loses_all(&self) -> bool {
+        self.one.is_some()
     }
 
     async fn open_empty(&self) -> Option<wharf::contract::Result<Arc<dyn StorageDriver>>> {
@@ -96,7 +111,8 @@ pub(crate) async fn run(args: &Conformance, store: &Store, as_json: bool) -> Res
         evidence: args.evidence.clone(),
         ..Selection::default()
     };
-    let bar = output::bar(as_json, ProgressBar::new(all_cases().len() as u64), "{bar:30} {pos}/{len} {elapsed} {msg}");
+    let count = all_cases().iter().filter(|case| selection.names(case)).count();
+    let bar = output::bar(as_json, ProgressBar::new(count as u64), "{bar:30} {pos}/{len} {elapsed} {msg}");
     let mut interrupt = Interrupt::listen();
     let running = run_with_progress(subject, &selection, |case| {
         if case.outcome == Verdict::Failed {
@@ -123,18 +139,14 @@ pub(crate) async fn run(args: &Conformance, store: &Store, as_json: bool) -> Res
 async fn subject(args: &Conformance, store: &Store) -> Result<Named> {
     let name = store.name_of(&args.subject);
     let factory = store.factory();
-    let component = factory.component(name).await.map_err(output::sentence)?;
-    let in_memory = match &component {
-        Some(component) => component.description().instances == Instances::One,
-        None => name == "inmemory",
-    };
+    let in_memory = store.is_in_memory(&args.subject).await?;
     Ok(Named {
         shown: args.subject.clone(),
         registered: name.to_owned(),
         // A fault that a second attempt hides is what the suite is there to show.
         factory: factory.clone().with_retries(RetryPolicy::never()),
         parameters: store.parameters(&args.subject)?,
-        one: in_memory.then(OnceCell::new),
+        one: in_memory.then(Mutex::default),
     })
 }
 
@@ -146,7 +158,8 @@ fn print(report: &Report, as_json: bool) -> Result<()> {
             json!({
                 "driver": report.driver, "success": report.is_success(),
                 "passed": report.count(Verdict::Passed), "failed": report.count(Verdict::Failed),
-                "ignored": report.count(Verdict::Ignored), "unproven": report.unproven, "cases": report.cases,
+                "ignored": report.count(Verdict::Ignored), "not_tried": report.count(Verdict::NotTried),
+                "not_named": report.not_named, "left": report.left, "unproven": report.unproven, "cases": report.cases,
             })
         },
     )
@@ -177,6 +190,9 @@ fn judge(report: &Report, args: &Conformance) -> Result<()> {
     if !unrun.is_empty() {
         let heavy = if args.no_heavy { "; run it without --no-heavy" } else { "" };
         faults.push(format!("it declares {}, and no case that proves it passed{heavy}", unrun.join(" and ")));
+    }
+    if report.left.is_some() {
+        faults.push("what it stored for the suite could not be deleted".to_owned());
     }
     if faults.is_empty() { Ok(()) } else { bail!("{}", faults.join("; ")) }
 }

@@ -50,6 +50,9 @@ impl Cp {
         let started = Instant::now();
         let from = tree(store, &self.from).await?;
         let to = tree(store, &self.to).await?;
+        if let Location::Store { driver, .. } = Location::parse(&self.to)? {
+            store.warn_if_in_memory(&driver).await?;
+        }
         let interrupt = Interrupt::listen();
         let totals = Totals::default();
         let bar =

@@ -102,7 +102,9 @@ pub(crate) async fn put(args: &Put, store: &Store, driver: Option<&str>, as_json
         }
         Location::Store { .. } => bail!("put reads a local file; `wharf cp` copies between drivers"),
     };
-    let (driver, path) = open(store, &args.location, driver).await?;
+    let (name, path) = Location::parse_stored(&args.location, driver)?;
+    let driver = store.open(&name).await?;
+    store.warn_if_in_memory(&name).await?;
     let mut interrupt = Interrupt::listen();
     let mut writer = driver.writer(&path, WriteMode::New).await?;
     let stored = async {
