@@ -14,25 +14,43 @@ use crate::large::LargeDirectory;
 
 /// Why a case failed: what was done, what was expected, and what was seen.
 #[derive(Debug)]
-pub struct Failure(String);
+pub struct Failure {
+    pub(crate) message: String,
+    pub(crate) is_crash: bool,
+}
 
 impl Failure {
     /// Creates a failure from a sentence for the driver's author.
     pub fn new(message: impl Into<String>) -> Self {
-        Failure(message.into())
+        Failure { message: message.into(), is_crash: false }
+    }
+
+    /// Creates a failure whose cause is an error of the driver.
+    pub fn of(error: &Error, message: impl Into<String>) -> Self {
+        Failure { message: message.into(), is_crash: error.is_death() }
+    }
+
+    /// Says in what it failed.
+    pub(crate) fn within(self, what: &str) -> Self {
+        Failure { message: format!("{what}: {}", self.message), ..self }
+    }
+
+    /// Returns whether the driver crashed, and not only an operation of it failed.
+    pub fn is_crash(&self) -> bool {
+        self.is_crash
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.message)
     }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let operation = error.operation().map_or("an operation", |operation| operation.name());
-        Failure(format!("{operation} was expected to succeed and failed: {error}"))
+        Failure::of(&error, format!("{operation} was expected to succeed and failed: {error}"))
     }
 }
 
@@ -78,7 +96,7 @@ impl Context {
         self.subject
             .open()
             .await
-            .map_err(|error| Failure::new(format!("the driver could not be opened again: {error}")))
+            .map_err(|error| Failure::of(&error, format!("the driver could not be opened again: {error}")))
     }
 
     /// Returns the directory above the run's large one, which is made at the first call.
@@ -180,9 +198,10 @@ pub(crate) fn expect_kind<T>(done: &str, result: Result<T, wharf::contract::Erro
     match result {
         Ok(_) => Err(Failure::new(format!("{done}: expected the error {kind}, but it succeeded"))),
         Err(error) if error.kind().name() == kind => Ok(()),
-        Err(error) => {
-            Err(Failure::new(format!("{done}: expected the error {kind}, but it was {}: {error}", error.kind().name())))
-        }
+        Err(error) => Err(Failure::of(
+            &error,
+            format!("{done}: expected the error {kind}, but it was {}: {error}", error.kind().name()),
+        )),
     }
 }
 

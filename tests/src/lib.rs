@@ -34,6 +34,7 @@ pub mod proxy;
 pub mod registry_client;
 mod report;
 mod run;
+mod selection;
 #[cfg(feature = "cloud")]
 pub mod serve;
 #[cfg(feature = "cloud")]
@@ -46,5 +47,6 @@ pub mod wrong;
 pub use cases::{Case, Cost, all_cases};
 pub use context::{Context, Failure, Outcome};
 pub use report::{CaseReport, Report, Verdict};
-pub use run::{Selection, ignore_reason, run, run_with_progress, unproven_capabilities};
+pub use run::{run, run_with_progress};
+pub use selection::{Selection, ignore_reason, unproven_capabilities};
 pub use subject::Subject;

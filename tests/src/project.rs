@@ -119,7 +119,7 @@ fn print_table(reports: &[Report]) {
             let mark = match outcome {
                 Some(Verdict::Passed) => '+',
                 Some(Verdict::Failed) => 'X',
-                Some(Verdict::Ignored) | None => '-',
+                Some(Verdict::Ignored | Verdict::NotTried) | None => '-',
             };
             print!("{mark:>3}");
         }

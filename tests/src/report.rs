@@ -14,6 +14,9 @@ pub enum Verdict {
     Failed,
     /// The case did not run; the reason says why.
     Ignored,
+    /// The case did not run, since the driver had crashed too often.
+    #[serde(rename = "not-tried")]
+    NotTried,
 }
 
 /// How one case ended, and why.
@@ -38,6 +41,8 @@ pub struct Report {
     pub driver: String,
     /// One entry a case, in the order of the suite.
     pub cases: Vec<CaseReport>,
+    /// How many cases of the suite were not asked for by name.
+    pub not_named: usize,
     /// The capabilities that the driver declares and that no case or evidence proved.
     pub unproven: Vec<String>,
     /// What could not be deleted at the end of the run; none if nothing is left.
@@ -59,11 +64,11 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.driver)?;
-        for case in &self.cases {
+        for case in self.cases.iter().filter(|case| case.outcome != Verdict::NotTried) {
             let outcome = match case.outcome {
                 Verdict::Passed => "passed",
                 Verdict::Failed => "FAILED",
-                Verdict::Ignored => "ignored",
+                Verdict::Ignored | Verdict::NotTried => "ignored",
             };
             write!(f, "  {outcome:<8}{:<44}{:>6} ms", case.case, case.ms)?;
             match &case.reason {
@@ -73,6 +78,10 @@ impl fmt::Display for Report {
             if case.outcome == Verdict::Failed {
                 writeln!(f, "          the promise: {}", case.promise)?;
             }
+        }
+        let not_tried = self.cases.iter().filter(|case| case.outcome == Verdict::NotTried);
+        if let Some(reason) = not_tried.clone().find_map(|case| case.reason.as_ref()) {
+            writeln!(f, "  {} cases {reason}", not_tried.count())?;
         }
         for capability in &self.unproven {
             writeln!(f, "  FAILED  the driver declares {capability}, and neither a case nor evidence proved it")?;
@@ -86,6 +95,10 @@ impl fmt::Display for Report {
             self.count(Verdict::Passed),
             self.count(Verdict::Failed),
             self.count(Verdict::Ignored)
-        )
+        )?;
+        match self.not_named {
+            0 => Ok(()),
+            others => write!(f, "; {others} others were not asked for"),
+        }
     }
 }

@@ -1,83 +1,35 @@
-//! Choosing the cases and running them.
+//! Running the cases on a driver.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use futures::{StreamExt, TryStreamExt, stream};
-use wharf::contract::{Capabilities, Entry, StorageDriver, StoragePath};
+use futures::stream::{self, Stream, StreamExt, TryStreamExt};
+use wharf::contract::{Capabilities, Entry, Result, StorageDriver, StoragePath};
 
 use crate::large::LargeDirectory;
-use crate::{Case, CaseReport, Context, Cost, Failure, Outcome, Report, Subject, Verdict, all_cases};
+use crate::{
+    Case, CaseReport, Context, Cost, Failure, Outcome, Report, Selection, Subject, Verdict, all_cases, ignore_reason,
+    unproven_capabilities,
+};
 
-/// Which cases run.
-#[derive(Clone, Debug)]
-pub struct Selection {
-    /// Only the cases whose name contains this.
-    pub filter: Option<String>,
-    /// Cases that move tens of megabytes or thousands of files.
-    pub heavy: bool,
-    /// Cases that take minutes.
-    pub long: bool,
-    /// How many cases run at a time.
-    pub concurrency: usize,
-    /// How long a case may take; a long one takes thirty times as long.
-    pub timeout: Duration,
-    /// Names of capabilities that the caller has proven by other means, such as a trace of system calls for `durable`.
-    pub evidence: Vec<String>,
-}
-
-impl Default for Selection {
-    fn default() -> Self {
-        Selection {
-            filter: None,
-            heavy: true,
-            long: false,
-            concurrency: 4,
-            timeout: Duration::from_secs(60),
-            evidence: Vec::new(),
-        }
-    }
-}
-
-/// Returns why a case does not run on a driver that declares `capabilities`; none if it does.
-pub fn ignore_reason(
-    case: &Case,
-    capabilities: &Capabilities,
-    behind_base: bool,
-    selection: &Selection,
-) -> Option<String> {
-    if selection.filter.as_ref().is_some_and(|filter| !case.name.contains(filter.as_str())) {
-        return Some("not selected by name".to_owned());
-    }
-    for need in case.needs {
-        if !capabilities.names().any(|name| name == *need) {
-            return Some(format!("the driver does not declare {need}"));
-        }
-    }
-    if let Some(other) = case.unless.filter(|other| capabilities.names().any(|name| name == *other)) {
-        return Some(format!("says nothing of a driver that declares {other}"));
-    }
-    if case.answered_by_base && !behind_base {
-        return Some("answered by base, which is not in front of this driver".to_owned());
-    }
-    match case.cost {
-        Cost::Heavy if !selection.heavy => Some("heavy; not selected".to_owned()),
-        Cost::Long if !selection.long => Some("long; runs with --long only".to_owned()),
-        _ => None,
-    }
-}
+/// After so many cases that crashed the driver by themselves, the rest is not tried: the author knows enough.
+const CRASHES: usize = 3;
 
 /// Runs the suite on a driver.
 ///
 /// # Errors
 ///
 /// The driver's error if it cannot be opened. Failed cases are in the report.
-pub async fn run(subject: Arc<dyn Subject>, selection: &Selection) -> wharf::contract::Result<Report> {
+pub async fn run(subject: Arc<dyn Subject>, selection: &Selection) -> Result<Report> {
     run_with_progress(subject, selection, |_| {}).await
 }
 
 /// Runs the suite on a driver, and calls `progress` after each case, in the order in which they end.
+///
+/// When the driver crashes, the cases that failed and those that had not begun run again one by one, each on a driver that
+/// was opened after the last crash: so a crash is reported of the case that causes it, and of no other. After three the rest
+/// is not tried.
 ///
 /// # Errors
 ///
@@ -86,61 +38,169 @@ pub async fn run_with_progress(
     subject: Arc<dyn Subject>,
     selection: &Selection,
     mut progress: impl FnMut(&CaseReport),
-) -> wharf::contract::Result<Report> {
-    let driver = subject.open().await?;
-    let capabilities = driver.capabilities();
-    let behind_base = subject.behind_base();
-    let large = StoragePath::parse(format!("/{}-large", unique()))?;
-    let large = Arc::new(LargeDirectory::new(large));
-    let run = |(index, case): (usize, Case)| {
-        let (subject, large) = (Arc::clone(&subject), Arc::clone(&large));
-        async move {
-            if let Some(reason) = ignore_reason(&case, &capabilities, behind_base, selection) {
-                return (index, report(&case, Verdict::Ignored, Some(reason), Instant::now()));
-            }
-            (index, run_case(subject, &case, large, selection.timeout).await)
-        }
-    };
-    let (last, others): (Vec<_>, Vec<_>) = all_cases().into_iter().enumerate().partition(|(_, case)| case.last);
-    let mut cases = Vec::new();
-    for (some, concurrency) in [(others, selection.concurrency.max(1)), (last, 1)] {
-        let ran = stream::iter(some).map(run).buffer_unordered(concurrency);
-        cases.extend(ran.inspect(|(_, case)| progress(case)).collect::<Vec<_>>().await);
+) -> Result<Report> {
+    let capabilities = subject.open().await?.capabilities();
+    let all: Vec<(usize, Case)> =
+        all_cases().into_iter().enumerate().filter(|(_, case)| selection.names(case)).collect();
+    let not_named = all_cases().len() - all.len();
+    let run = Run::new(Arc::clone(&subject), capabilities, selection)?;
+    let (ran, again) = run.beside_one_another(all, &mut progress).await;
+    let mut left = run.clean_up().await;
+    let mut cases = ran;
+    if !again.is_empty() {
+        subject.crashed().await;
+        let (alone, more_left) = one_by_one(&subject, capabilities, selection, again, &mut progress).await?;
+        cases.extend(alone);
+        left = left.or(more_left);
     }
     cases.sort_by_key(|(index, _)| *index);
     let cases: Vec<_> = cases.into_iter().map(|(_, case)| case).collect();
-    let left = if large.begun() { teardown(&*driver, large.parent()).await.err() } else { None };
     let unproven = unproven_capabilities(&capabilities, &cases, selection);
-    Ok(Report { driver: subject.name().to_owned(), cases, unproven, left: left.map(|left| left.to_string()) })
+    Ok(Report { driver: subject.name().to_owned(), cases, not_named, unproven, left })
 }
 
-/// Returns the capabilities declared that neither a case that passed nor the caller's evidence proved. A run that was
-/// narrowed by name proves none and is asked for none.
-pub fn unproven_capabilities(
-    capabilities: &Capabilities,
-    reports: &[CaseReport],
-    selection: &Selection,
-) -> Vec<String> {
-    if selection.filter.is_some() {
-        return Vec::new();
+/// Cases that run on one state of the store: the large directory is there for all of them, until the driver crashes.
+struct Run<'a> {
+    subject: Arc<dyn Subject>,
+    capabilities: Capabilities,
+    selection: &'a Selection,
+    large: Arc<LargeDirectory>,
+    crashed: AtomicBool,
+}
+
+type Indexed<T> = Vec<(usize, T)>;
+
+impl<'a> Run<'a> {
+    fn new(subject: Arc<dyn Subject>, capabilities: Capabilities, selection: &'a Selection) -> Result<Self> {
+        let large = Arc::new(LargeDirectory::new(StoragePath::parse(format!("/{}-large", unique()))?));
+        Ok(Run { subject, capabilities, selection, large, crashed: AtomicBool::new(false) })
     }
-    let cases = all_cases();
-    let proven = |name: &str| {
-        selection.evidence.iter().any(|evidence| evidence == name)
-            || reports.iter().any(|report| {
-                report.outcome == Verdict::Passed
-                    && cases.iter().any(|case| case.name == report.case && case.needs.contains(&name))
-            })
-    };
-    capabilities.names().filter(|name| !proven(name)).map(str::to_owned).collect()
+
+    /// Runs cases, several at a time; those that hold much in memory one at a time, and those that come last one at a time
+    /// after all others. Returns what became of them, and, if the driver crashed, those to be run again.
+    async fn beside_one_another(
+        &self,
+        cases: Indexed<Case>,
+        progress: &mut impl FnMut(&CaseReport),
+    ) -> (Indexed<CaseReport>, Indexed<Case>) {
+        let (last, others): (Vec<_>, Vec<_>) = cases.into_iter().partition(|(_, case)| case.last);
+        let (large, small): (Vec<_>, Vec<_>) = others.into_iter().partition(|(_, case)| case.holds_much);
+        let others = stream::select(
+            self.running(large, 1).boxed(),
+            self.running(small, self.selection.concurrency.saturating_sub(1).max(1)).boxed(),
+        );
+        let (mut ran, mut again) = (Vec::new(), Vec::new());
+        let mut all = others.chain(self.running(last, 1));
+        while let Some((index, case, ended)) = all.next().await {
+            match ended {
+                Some((report, false)) if report.outcome != Verdict::Failed || !self.has_crashed() => {
+                    progress(&report);
+                    ran.push((index, report));
+                }
+                // Its reason may be the crash, or that a crash took what it had stored.
+                _ => again.push((index, case)),
+            }
+        }
+        if self.has_crashed() {
+            // A case that failed before the crash was seen may have failed of it too.
+            let cases = all_cases();
+            let failed = ran.extract_if(.., |(_, report)| report.outcome == Verdict::Failed);
+            again.extend(failed.map(|(index, _)| (index, cases[index].clone())));
+            again.sort_by_key(|(index, _)| *index);
+        }
+        (ran, again)
+    }
+
+    /// Runs cases, so many at a time, and returns of each what became of it and whether the driver crashed; none where it
+    /// was not begun, since the driver had crashed before.
+    fn running(
+        &self,
+        cases: Indexed<Case>,
+        concurrency: usize,
+    ) -> impl Stream<Item = (usize, Case, Option<(CaseReport, bool)>)> + Send {
+        let ran = stream::iter(cases).map(move |(index, case)| async move {
+            if self.has_crashed() {
+                return (index, case, None);
+            }
+            let ended = self.one(&case).await;
+            (index, case, Some(ended))
+        });
+        ran.buffer_unordered(concurrency)
+    }
+
+    fn has_crashed(&self) -> bool {
+        self.crashed.load(Ordering::Relaxed)
+    }
+
+    /// Runs one case, and returns with its report whether the driver crashed in it.
+    async fn one(&self, case: &Case) -> (CaseReport, bool) {
+        if let Some(reason) = ignore_reason(case, &self.capabilities, self.subject.behind_base(), self.selection) {
+            return (report(case, Verdict::Ignored, Some(reason), Instant::now()), false);
+        }
+        let (report, crashed) =
+            run_case(Arc::clone(&self.subject), case, Arc::clone(&self.large), self.selection.timeout).await;
+        if crashed {
+            self.crashed.store(true, Ordering::Relaxed);
+        }
+        (report, crashed)
+    }
+
+    /// Deletes the large directory, if there is one, and returns why it could not be deleted.
+    async fn clean_up(&self) -> Option<String> {
+        if !self.large.begun() || self.has_crashed() && self.subject.loses_all() {
+            return None;
+        }
+        match self.subject.open().await {
+            Ok(driver) => teardown(&*driver, self.large.parent()).await.err().map(|left| left.to_string()),
+            Err(error) => Some(error.to_string()),
+        }
+    }
 }
 
-/// Runs one case on a driver, in a directory of its own, and checks that nothing is left of it.
-async fn run_case(subject: Arc<dyn Subject>, case: &Case, large: Arc<LargeDirectory>, timeout: Duration) -> CaseReport {
+/// Runs cases one after the other, each on a driver that was opened after the last crash.
+async fn one_by_one(
+    subject: &Arc<dyn Subject>,
+    capabilities: Capabilities,
+    selection: &Selection,
+    cases: Indexed<Case>,
+    progress: &mut impl FnMut(&CaseReport),
+) -> Result<(Indexed<CaseReport>, Option<String>)> {
+    let (mut ran, mut crashes, mut left) = (Vec::new(), 0, None);
+    let mut run = Run::new(Arc::clone(subject), capabilities, selection)?;
+    for (index, case) in cases {
+        let ended = if crashes < CRASHES {
+            let (ended, crashed) = run.one(&case).await;
+            if crashed {
+                crashes += 1;
+                left = left.or(run.clean_up().await);
+                subject.crashed().await;
+                run = Run::new(Arc::clone(subject), capabilities, selection)?;
+            }
+            ended
+        } else {
+            let reason = Some(format!("not tried: the driver crashed in {CRASHES} cases before"));
+            report(&case, Verdict::NotTried, reason, Instant::now())
+        };
+        progress(&ended);
+        ran.push((index, ended));
+    }
+    let left = left.or(run.clean_up().await);
+    Ok((ran, left))
+}
+
+/// Runs one case on a driver, in a directory of its own, and checks that nothing is left of it. Returns with its report
+/// whether the driver crashed.
+async fn run_case(
+    subject: Arc<dyn Subject>,
+    case: &Case,
+    large: Arc<LargeDirectory>,
+    timeout: Duration,
+) -> (CaseReport, bool) {
     let started = Instant::now();
     let limit = if case.cost == Cost::Long { timeout * 30 } else { timeout };
     // A task of its own, so that a panic in a driver fails its case and not the run.
     let mut task = tokio::spawn(attempt(subject, case.clone(), large));
+    let mut crashed = false;
     let (outcome, reason) = match tokio::time::timeout(limit, &mut task).await {
         Err(_) => {
             task.abort();
@@ -149,9 +209,12 @@ async fn run_case(subject: Arc<dyn Subject>, case: &Case, large: Arc<LargeDirect
         Ok(Err(error)) => (Verdict::Failed, Some(format!("panicked: {error}"))),
         Ok(Ok(Ended::Ignored(reason))) => (Verdict::Ignored, Some(reason)),
         Ok(Ok(Ended::Ran(Ok(())))) => (Verdict::Passed, None),
-        Ok(Ok(Ended::Ran(Err(failure)))) => (Verdict::Failed, Some(failure.to_string())),
+        Ok(Ok(Ended::Ran(Err(failure)))) => {
+            crashed = failure.is_crash();
+            (Verdict::Failed, Some(failure.to_string()))
+        }
     };
-    report(case, outcome, reason, started)
+    (report(case, outcome, reason, started), crashed)
 }
 
 fn report(case: &Case, outcome: Verdict, reason: Option<String>, started: Instant) -> CaseReport {
@@ -174,7 +237,7 @@ async fn attempt(subject: Arc<dyn Subject>, case: Case, large: Arc<LargeDirector
     };
     let driver = match driver {
         Ok(driver) => driver,
-        Err(error) => return Ended::Ran(Err(Failure::new(format!("the driver could not be opened: {error}")))),
+        Err(error) => return Ended::Ran(Err(Failure::of(&error, format!("the driver could not be opened: {error}")))),
     };
     let directory = match StoragePath::parse(format!("/{}-{}", unique(), case.name)) {
         Ok(directory) => directory,

@@ -24,6 +24,15 @@ pub trait Subject: Send + Sync {
         None
     }
 
+    /// Called when the driver has crashed: what is opened from then on must be a new instance. One that holds its store in its
+    /// memory is a new and empty store then.
+    async fn crashed(&self) {}
+
+    /// Returns whether a crash loses all that was stored.
+    fn loses_all(&self) -> bool {
+        false
+    }
+
     /// Returns whether the driver is wrapped in `base`. The cases that `base` answers are ignored where it is not.
     fn behind_base(&self) -> bool {
         true

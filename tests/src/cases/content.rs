@@ -17,11 +17,15 @@ pub(super) fn cases() -> Vec<Case> {
         case!(missing_then_there, "a file that was looked for before it was there is found once it is"),
         case!(content_that_looks_special, "content that begins like a format which others decode comes back as it is"),
         case!(content_at_boundaries, "content around the sizes at which drivers begin another piece comes back whole")
+            .holds_much()
             .heavy(),
         case!(get_directory, "get of a directory is path-not-found"),
-        case!(put_of_the_limit, "a put of 16 MiB is taken and comes back").heavy(),
-        case!(put_above_the_limit, "a put of more than 16 MiB is too-large and changes nothing").by_base().heavy(),
-        case!(get_above_the_limit, "a get of more than 16 MiB is too-large").heavy(),
+        case!(put_of_the_limit, "a put of 16 MiB is taken and comes back").holds_much().heavy(),
+        case!(put_above_the_limit, "a put of more than 16 MiB is too-large and changes nothing")
+            .holds_much()
+            .by_base()
+            .heavy(),
+        case!(get_above_the_limit, "a get of more than 16 MiB is too-large").holds_much().heavy(),
         case!(root_is_no_file, "the root is invalid-path for everything but stat, list and walk").by_base(),
         case!(file_where_a_directory_is, "a put where a directory is: invalid-path or accepted, never damage"),
         case!(file_below_a_file, "a put below a file: invalid-path or accepted, never damage"),
@@ -173,7 +177,8 @@ async fn beside(cx: &Context, path: &str, kept: &str) -> Outcome {
         Ok(()) => cx.expect_content(&path, b"new").await?,
         Err(error) if error.kind().name() == "invalid-path" => {}
         Err(error) => {
-            return Err(Failure::new(format!("put-content of {path}: expected success or invalid-path, got {error}")));
+            let message = format!("put-content of {path}: expected success or invalid-path, got {error}");
+            return Err(Failure::of(&error, message));
         }
     }
     cx.expect_content(&cx.path(kept)?, b"kept").await

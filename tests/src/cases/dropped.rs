@@ -104,7 +104,7 @@ async fn expect(driver: &dyn StorageDriver, path: &StoragePath, left: &Left, whe
     match left {
         Some(content) => match read(driver, path, ByteRange::ALL).await {
             Ok(got) => same_bytes(&format!("reading {path} {when}"), &got, content),
-            Err(error) => Err(Failure::new(format!("{path} {when}: what was stored cannot be read: {error}"))),
+            Err(error) => Err(Failure::of(&error, format!("{path} {when}: what was stored cannot be read: {error}"))),
         },
         None => expect_kind(&format!("stat of {path} {when}"), driver.stat(path).await, "path-not-found"),
     }
@@ -144,7 +144,8 @@ where
     match failures.next() {
         None => Ok(()),
         Some(first) => {
-            Err(Failure::new(format!("in {} of {count} rounds; in the first of them, {first}", failures.count() + 1)))
+            let message = format!("in {} of {count} rounds; in the first of them, {first}", failures.count() + 1);
+            Err(Failure { message, is_crash: first.is_crash() })
         }
     }
 }

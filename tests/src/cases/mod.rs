@@ -51,6 +51,9 @@ pub struct Case {
     pub empty_store: bool,
     /// What it costs.
     pub cost: Cost,
+    /// Whether it holds more than a few megabytes at a time: such cases run one after the other, so that a driver needs
+    /// memory for one of them.
+    pub holds_much: bool,
     /// Whether it runs by itself when the others have ended, since it deletes what they look at.
     pub last: bool,
     pub(crate) run: fn(Context) -> BoxFuture<'static, Outcome>,
@@ -77,6 +80,10 @@ impl Case {
         self.cost = Cost::Heavy;
         self
     }
+    const fn holds_much(mut self) -> Self {
+        self.holds_much = true;
+        self
+    }
     const fn last(mut self) -> Self {
         self.last = true;
         self
@@ -98,6 +105,7 @@ macro_rules! case {
             answered_by_base: false,
             empty_store: false,
             cost: $crate::Cost::Small,
+            holds_much: false,
             last: false,
             run: |context| Box::pin($run(context)),
         }

@@ -10,7 +10,7 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         case!(move_moves, "a move takes the content to the destination and leaves no source"),
         case!(move_replaces, "a move replaces the destination"),
-        case!(move_of_a_large_file, "a move of more than 16 MiB takes all of it").heavy(),
+        case!(move_of_a_large_file, "a move of more than 16 MiB takes all of it").holds_much().heavy(),
         case!(move_of_missing, "a move of a missing file is path-not-found and changes nothing"),
         case!(move_of_a_directory, "a move of a directory is path-not-found and changes nothing"),
         case!(move_onto_itself, "a move onto itself changes nothing").by_base(),

@@ -8,7 +8,7 @@ use wharf::contract::WriteMode;
 
 use super::{Case, case};
 use crate::context::{Random, ensure, pattern};
-use crate::{Context, Failure, Outcome};
+use crate::{Context, Outcome};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![case!(random_operations, "any sequence of operations leaves what a model of the contract says")]
@@ -18,7 +18,7 @@ const NAMES: [&str; 7] = ["a/f", "a-b", "a.b", "ab/f", "a/g/h", "c", "c-d/e"];
 
 async fn random_operations(cx: Context) -> Outcome {
     let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as u64;
-    operations(&cx, seed).await.map_err(|failure| Failure::new(format!("with the seed {seed}: {failure}")))
+    operations(&cx, seed).await.map_err(|failure| failure.within(&format!("with the seed {seed}")))
 }
 
 async fn operations(cx: &Context, seed: u64) -> Outcome {

@@ -192,6 +192,7 @@ async fn uploads_are_aborted(cx: Context) -> Outcome {
     let path = cx.path("d/file")?;
     cx.write(&path, WriteMode::New, "stale").await?.close().await?;
     let path = cx.put("d/file", "committed").await?;
+    ensure!(began(&cx).await?.is_some(), "uploads does not tell when the upload began, so that it is never aborted");
     let long_ago = SystemTime::now() - Duration::from_secs(24 * 3600);
     let aborted = cx.driver().abort_uploads(&path, long_ago).await?;
     ensure!(aborted == 0, "of an upload that was just begun, {aborted} were aborted as a day old");

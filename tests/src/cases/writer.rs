@@ -16,13 +16,17 @@ pub(super) fn cases() -> Vec<Case> {
             uploads_at_boundaries,
             "an upload around the sizes at which drivers begin another piece comes back whole"
         )
+        .holds_much()
         .heavy(),
         case!(commit_replaces, "a commit replaces what was there"),
         case!(commit_of_nothing, "a commit without a write makes an empty file"),
         case!(commit_returns_the_size, "size, close and commit tell the upload's size in bytes"),
         case!(writer_starts_anew, "a new writer starts anew, whatever was uploaded there").needs(&["resumable"]),
         case!(append_continues, "append continues a closed upload, at any chunk size").needs(&["resumable"]),
-        case!(append_in_large_chunks, "append continues an upload in chunks of 10 MiB").needs(&["resumable"]).heavy(),
+        case!(append_in_large_chunks, "append continues an upload in chunks of 10 MiB")
+            .holds_much()
+            .needs(&["resumable"])
+            .heavy(),
         case!(append_after_closing_empty, "append continues an upload closed without a byte").needs(&["resumable"]),
         case!(append_to_an_empty_file, "append continues a committed empty file").needs(&["resumable"]),
         case!(append_to_content, "append to committed content continues it or is unsupported with nothing changed")
@@ -35,7 +39,7 @@ pub(super) fn cases() -> Vec<Case> {
         case!(two_continue_one_upload, "of two that continue one upload, none damages what was stored before")
             .needs(&["resumable"]),
         case!(writer_dropped_half_way, "a dropped writer counts as closed: old content, nothing or a prefix"),
-        case!(long_stream, "a stream of 5 GiB goes through, and its size is right").long(),
+        case!(long_stream, "a stream of 5 GiB goes through, and its size is right").holds_much().long(),
     ]
 }
 
@@ -222,7 +226,8 @@ async fn append_to_content(cx: Context) -> Outcome {
         }
         Err(error) if error.kind().name() == "unsupported" => cx.expect_content(&path, b"committed").await,
         Err(error) => {
-            Err(Failure::new(format!("append to committed content: expected success or unsupported, got {error}")))
+            let message = format!("append to committed content: expected success or unsupported, got {error}");
+            Err(Failure::of(&error, message))
         }
     }
 }

@@ -16,6 +16,9 @@ use crate::{Case, Cost, Report, Selection, Subject, Verdict, all_cases, run};
 /// Makes a right driver, behind `base`, on a new and empty store.
 pub type MakeDriver = Arc<dyn Fn() -> Arc<dyn StorageDriver> + Send + Sync>;
 
+/// How many wrong drivers run a heavy case at a time.
+const HEAVY: usize = 4;
+
 /// How many wrong drivers a line of the table names; the JSON has all.
 const SHOWN: usize = 4;
 
@@ -63,23 +66,23 @@ impl Matrix {
             Arc::new(move || Arc::new(Redeclared(make())))
         };
         let right_redeclared = run(Arc::new(WrongSubject::new(redeclared, None)), &selection).await?;
-        let rows: Vec<Result<Row>> = stream::iter(Fault::ALL.iter().copied())
-            .map(|fault| {
-                let make = make.clone();
-                // A heavy case is run only on the drivers that it is there to catch.
-                let is_heavy = all_cases().iter().any(|case| case.name == fault.breaks() && case.cost != Cost::Small);
-                let mut selection = selection.clone();
-                if is_heavy {
-                    selection = Selection { filter: Some(fault.breaks().to_owned()), heavy: true, ..selection };
-                }
-                async move {
-                    let report = run(Arc::new(WrongSubject::new(make, Some(fault))), &selection).await?;
-                    Ok(row(fault, &report))
-                }
-            })
-            .buffered(concurrency.max(1))
-            .collect()
-            .await;
+        let is_heavy =
+            |fault: &Fault| all_cases().iter().any(|case| case.name == fault.breaks() && case.cost != Cost::Small);
+        let (heavy, small): (Vec<Fault>, Vec<Fault>) = Fault::ALL.iter().copied().partition(is_heavy);
+        let row = |fault: Fault, selection: Selection| {
+            let make = make.clone();
+            async move {
+                let report = run(Arc::new(WrongSubject::new(make, Some(fault))), &selection).await?;
+                Ok(row(fault, &report))
+            }
+        };
+        // A heavy case is run only on the drivers that it is there to catch, and few at a time: some look at what a driver
+        // does a little later, which nothing else may hold up.
+        let of_heavy =
+            |fault: Fault| row(fault, Selection { filter: Some(fault.breaks().to_owned()), ..whole.clone() });
+        let small = stream::iter(small).map(|fault| row(fault, selection.clone())).buffered(concurrency.max(1));
+        let mut rows: Vec<Result<Row>> = small.collect().await;
+        rows.extend(stream::iter(heavy).map(of_heavy).buffered(HEAVY).collect::<Vec<_>>().await);
         Ok(Matrix { right, right_redeclared, rows: rows.into_iter().collect::<Result<_>>()? })
     }
 

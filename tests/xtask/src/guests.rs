@@ -18,7 +18,7 @@ use std::time::Instant;
 use crate::stage::text;
 use crate::{Result, install, project};
 
-const TARGET: &str = "wasm32-wasip2";
+pub(crate) const TARGET: &str = "wasm32-wasip2";
 
 /// Debian's packages: the compiler, the sources of its standard library, the C library.
 const PACKAGES: [&str; 3] = ["rustc-web", "rust-web-src", "wasi-libc"];
@@ -95,6 +95,11 @@ impl Toolchain {
         }
         Ok(())
     }
+}
+
+/// Makes `cargo` build for the components' target with the toolchain that is there.
+pub(crate) fn configure(cargo: &mut Command) -> Result<()> {
+    Toolchain::find()?.configure(cargo)
 }
 
 /// Builds every component, after installing what is missing for it.

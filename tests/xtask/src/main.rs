@@ -6,6 +6,7 @@ mod check;
 mod contract;
 mod guest_crates;
 mod guests;
+mod guide;
 mod install;
 mod servers;
 mod stage;
@@ -28,6 +29,7 @@ commands:
   guests --no-install
                    build them with what is there, and install nothing
   guests --check   say what is missing for that, and change nothing
+  guide            follow the guide for authors in an empty directory, with the program that `cargo xtask test` built
   servers          install and start the servers that the tests of cloud drivers need, say where they are, and stop them
                    after Enter";
 
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         ["guests"] => guests::build(),
         ["guests", "--no-install"] => guests::build_without_installing(),
         ["guests", "--check"] => guests::check(),
+        ["guide"] => guide::follow(&test::built("wharf")),
         ["servers"] => servers::run(),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

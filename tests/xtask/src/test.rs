@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::servers::Servers;
 use crate::stage::{Purpose, Stages};
-use crate::{Result, guest_crates, guests, install, project};
+use crate::{Result, guest_crates, guests, guide, install, project};
 
 /// Runs every test; with `long` the long forms of them too.
 pub(crate) fn run(long: bool) -> Result<()> {
@@ -41,6 +41,7 @@ pub(crate) fn run(long: bool) -> Result<()> {
         program.args(["--test", &name]);
     }
     stages.run("program", tests, &mut program);
+    stages.perform("guide", || guide::follow(&built("wharf")));
     stages.run("demo", Purpose::Work, Command::new(built("wharf")).args(["demo", "--small"]));
     stages.summary()
 }
@@ -105,7 +106,7 @@ fn program_tests() -> Result<Vec<String>> {
 }
 
 /// Returns where a program of the workspace lies once it is built.
-fn built(program: &str) -> PathBuf {
+pub(crate) fn built(program: &str) -> PathBuf {
     crate::target().join("ci").join(program)
 }
 
