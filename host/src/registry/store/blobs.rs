@@ -111,7 +111,7 @@ impl Store {
     pub(in crate::registry) async fn delete_blob(&self, name: &RepositoryName, digest: &Digest) -> Result<bool> {
         let link = layout::layer_link(name, digest);
         match link.parent() {
-            Some(directory) => self.delete_directory(&directory).await,
+            Some(directory) => self.delete(&directory).await,
             None => Ok(false),
         }
     }

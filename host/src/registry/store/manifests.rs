@@ -1,10 +1,10 @@
 //! Manifests: blobs that name others, linked as revisions of a repository.
 
 use bytes::Bytes;
-use futures::FutureExt;
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
-use super::{Store, run_all};
-use crate::contract::Result;
+use super::{PARALLEL, Store, run_all};
+use crate::contract::{Error, ErrorKind, Result};
 use crate::registry::manifest::{Content, Manifest};
 use crate::registry::{Digest, Reference, RepositoryName, Tag, layout};
 
@@ -74,7 +74,7 @@ impl Store {
             };
             found.boxed()
         };
-        run_all(wanted.into_iter().map(look).collect()).await
+        run_all(wanted.into_iter().map(look)).await
     }
 
     /// Stores a manifest, which has been checked, and makes a tag name it.
@@ -89,34 +89,58 @@ impl Store {
         tag: Option<&Tag>,
     ) -> Result<()> {
         self.put_bytes(digest, bytes).await?;
-        if let Some(subject) = subject {
-            self.put_link(&layout::referrer_link(name, subject, digest), digest).await?;
+        {
+            let lock = self.locks.of(layout::revision_link(name, digest));
+            let mut pushes = lock.hold().await;
+            // Before anything is written: whoever deletes this manifest at the moment stops there.
+            *pushes += 1;
+            if let Some(subject) = subject {
+                self.put_link(&layout::referrer_link(name, subject, digest), digest).await?;
+            }
+            self.put_link(&layout::revision_link(name, digest), digest).await?;
         }
-        self.put_link(&layout::revision_link(name, digest), digest).await?;
-        if let Some(tag) = tag {
-            self.put_link(&layout::tag_index_link(name, tag, digest), digest).await?;
-            self.put_link(&layout::tag_link(name, tag), digest).await?;
+        match tag {
+            Some(tag) => self.put_tag(name, tag, digest).await,
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Takes a manifest out of a repository, and the tags that name it. Returns whether it was there.
+    ///
+    /// Tags go first, several at a time, so that whatever stops it in between leaves no tag of what is not there. A tag that
+    /// names another manifest by the time that it would go stays.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Conflict`] if the manifest was pushed again in this process meanwhile: what was pushed stays, and so may
+    /// other tags that named it.
     pub(in crate::registry) async fn delete_manifest(&self, name: &RepositoryName, digest: &Digest) -> Result<bool> {
         let link = layout::revision_link(name, digest);
+        let lock = self.locks.of(link.clone());
+        let pushes = *lock.hold().await;
         if self.link(&link).await?.is_none() {
             return Ok(false);
         }
-        let subject =
-            self.manifest(name, digest).await?.and_then(|stored| Manifest::parse(&stored.bytes, None).ok()?.subject);
-        // First what names it.
-        for tag in self.tags_of(name, digest).await? {
-            self.delete_tag(name, &tag).await?;
+        let stored = self.manifest(name, digest).await?;
+        let subject = stored.and_then(|stored| Manifest::parse(&stored.bytes, None).ok()?.subject);
+        let tags = self.tags_of(name, digest).await?;
+        let delete = |tag| {
+            let lock = &lock;
+            async move { self.delete_tag_of(name, &tag, digest, lock, pushes).await }.boxed()
+        };
+        stream::iter(tags.into_iter().map(delete)).buffer_unordered(PARALLEL).try_collect::<()>().await?;
+        // Until it is gone, for a push that comes now writes its link after that.
+        let held = lock.hold().await;
+        if *held != pushes {
+            let message =
+                "it was pushed again while it was being deleted; look which tags name it, then delete it again";
+            return Err(Error::new(ErrorKind::Conflict, message).with_path(&link));
         }
         if let Some(directory) = link.parent() {
-            self.delete_directory(&directory).await?;
+            self.delete(&directory).await?;
         }
         if let Some(directory) = subject.and_then(|subject| layout::referrer_link(name, &subject, digest).parent()) {
-            self.delete_directory(&directory).await?;
+            self.delete(&directory).await?;
         }
         Ok(true)
     }

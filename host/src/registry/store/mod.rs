@@ -2,14 +2,18 @@
 //!
 //! A *blob* lies once in the store, under its digest, and is immutable. A *link* says that a blob or a manifest can be read in
 //! a repository. Each is one small file, so that whatever is stored or deleted becomes visible at once and as a whole, to
-//! every process on the store: nothing is cached here, and no lock is held between processes.
+//! every process on the store: nothing is cached here, and no lock is held between processes. What takes two steps, such as a
+//! look and a delete, is kept together within a process by `locks`.
 
 mod blobs;
 mod catalog;
+mod locks;
 mod manifests;
 mod purge;
 mod referrers;
 mod tags;
+#[cfg(test)]
+mod tests;
 pub(super) mod uploads;
 
 use std::sync::Arc;
@@ -21,6 +25,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use super::Digest;
 use crate::base::seldom::Seldom;
 use crate::contract::{ErrorKind, Result, StorageDriver, StoragePath};
+
+use locks::Locks;
 
 pub(super) use blobs::Blob;
 pub(super) use manifests::Stored;
@@ -35,13 +41,15 @@ const PARALLEL: usize = 16;
 #[derive(Clone, Debug)]
 pub(super) struct Store {
     driver: Arc<dyn StorageDriver>,
+    /// Keeps the steps of a push and of a deletion of the same tag or manifest apart.
+    locks: Arc<Locks>,
     /// When it was last logged that the driver gave no address.
     no_address: Arc<Seldom>,
 }
 
 impl Store {
     pub(super) fn new(driver: Arc<dyn StorageDriver>) -> Self {
-        Store { driver, no_address: Arc::default() }
+        Store { driver, locks: Arc::default(), no_address: Arc::default() }
     }
 
     pub(super) fn driver(&self) -> &Arc<dyn StorageDriver> {
@@ -68,8 +76,8 @@ impl Store {
         self.driver.put_content(path, Bytes::copy_from_slice(digest.as_str().as_bytes())).await
     }
 
-    /// Deletes a directory; returns whether it was there.
-    async fn delete_directory(&self, path: &StoragePath) -> Result<bool> {
+    /// Deletes a file, or a directory with all in it; returns whether it was there.
+    async fn delete(&self, path: &StoragePath) -> Result<bool> {
         match self.driver.delete(path).await {
             Ok(()) => Ok(true),
             Err(error) if error.is_path_not_found() => Ok(false),
@@ -89,7 +97,7 @@ impl Store {
 }
 
 /// Runs futures, [`PARALLEL`] at a time, and returns what those that have something return, in their order.
-async fn run_all<T>(futures: Vec<BoxFuture<'_, Result<Option<T>>>>) -> Result<Vec<T>> {
+async fn run_all<'a, T>(futures: impl IntoIterator<Item = BoxFuture<'a, Result<Option<T>>>>) -> Result<Vec<T>> {
     let results = stream::iter(futures).buffered(PARALLEL);
     results.try_filter_map(|found| async move { Ok(found) }).try_collect().await
 }

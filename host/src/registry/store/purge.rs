@@ -60,7 +60,7 @@ impl Store {
         }
         tracing::info!(path = %upload, dry_run, "a stale upload is removed");
         if !dry_run {
-            self.delete_directory(upload).await?;
+            self.delete(upload).await?;
         }
         Ok(true)
     }

@@ -38,7 +38,7 @@ impl Store {
             };
             referrer.boxed()
         };
-        run_all(found.into_iter().map(read).collect()).await
+        run_all(found.into_iter().map(read)).await
     }
 
     /// Returns whether all manifests that were there have been linked under their subjects.
@@ -64,7 +64,7 @@ impl Store {
             };
             referrer.boxed()
         };
-        let found = run_all(revisions.into_iter().map(read).collect()).await?;
+        let found = run_all(revisions.into_iter().map(read)).await?;
         // A repository that is not there is not made by asking.
         if !read_only && !is_empty {
             self.driver.put_content(&layout::referrers_complete(name), Bytes::new()).await?;

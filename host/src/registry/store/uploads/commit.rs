@@ -174,7 +174,7 @@ impl Uploads {
 
     /// Deletes what is left of an upload that has ended. What cannot be deleted is purged later.
     pub(super) async fn forget(&self, name: &RepositoryName, id: Uuid) {
-        if let Err(error) = self.store.delete_directory(&layout::upload(name, id)).await {
+        if let Err(error) = self.store.delete(&layout::upload(name, id)).await {
             tracing::warn!(repository = %name, upload = %id, %error, "what is left of an upload could not be deleted");
         }
     }

@@ -194,11 +194,11 @@ impl Uploads {
         if let Some(Held(open)) = turn.held().take() {
             open.writer.cancel().await?;
         }
-        if !self.store.delete_directory(&layout::upload(name, id)).await? {
+        if !self.store.delete(&layout::upload(name, id)).await? {
             return Err(UploadError::Unknown);
         }
         // Another process may have added something since the directory was listed. What it adds from now on it deletes itself.
-        self.store.delete_directory(&layout::upload(name, id)).await?;
+        self.store.delete(&layout::upload(name, id)).await?;
         Ok(())
     }
 
