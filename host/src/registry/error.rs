@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::api::authority::Malformed;
 use super::auth::Denied;
-use super::{InvalidDigest, InvalidName};
+use super::{Digest, InvalidDigest, InvalidName};
 use crate::contract::{Error, ErrorKind, escape_json};
 
 /// The longest wait that a client is asked for because the store asks for it.
@@ -182,6 +182,11 @@ impl From<Error> for Failure {
                 Failure::new(Code::Unavailable, "the registry's store is at a limit; try again later")
                     .with_header(RETRY_AFTER, HeaderValue::from_static("5"))
             }
+            ErrorKind::Corrupt => {
+                let message = "the registry's store has other bytes than were pushed; its operator has to restore them, \
+                               or push them again";
+                Failure::new(Code::DigestInvalid, message).with_status(StatusCode::INTERNAL_SERVER_ERROR)
+            }
             ErrorKind::Conflict => Failure::new(Code::Unknown, "somebody else works on the same; look, then try again")
                 .with_status(StatusCode::CONFLICT),
             _ => Failure::new(Code::Unknown, "the registry's store failed; the registry's log says why"),
@@ -191,6 +196,15 @@ impl From<Error> for Failure {
 }
 
 impl Failure {
+    /// What the store says when it is asked for the bytes of a digest, which the client is told if they are damaged.
+    pub(super) fn reading(digest: &Digest) -> impl FnOnce(Error) -> Failure {
+        let detail = json!({ "digest": digest.as_str() });
+        move |error| match error.kind() {
+            ErrorKind::Corrupt => Failure::from(error).with_detail(detail),
+            _ => error.into(),
+        }
+    }
+
     /// Adds why, for the log alone.
     pub(super) fn because(mut self, cause: impl Display) -> Self {
         self.0.cause = Some(cause.to_string());

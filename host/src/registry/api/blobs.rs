@@ -18,7 +18,7 @@ use super::{Call, DOCKER_CONTENT_DIGEST, digest_value, empty};
 use crate::contract::{ByteRange, ErrorKind, RedirectRequest};
 use crate::registry::error::{Code, Failure, Result};
 use crate::registry::range::Wanted;
-use crate::registry::store::Blob;
+use crate::registry::store::{Blob, verify};
 use crate::registry::{Digest, RepositoryName};
 
 /// How long a client waits that has as many downloads as it may.
@@ -119,11 +119,16 @@ impl Call<'_> {
         let Some(Blob { size, reader }) = opened else { return Ok(None) };
         let body = match range.count_in(size) {
             Some(count) if count <= SMALL => {
-                let chunks: Vec<Bytes> = reader.try_collect().await?;
-                match <[Bytes; 1]>::try_from(chunks) {
-                    Ok([whole]) => Body::from(whole),
-                    Err(chunks) => Body::from(chunks.concat()),
+                let chunks: Vec<Bytes> = reader.try_collect().await.map_err(Failure::reading(digest))?;
+                let bytes = match <[Bytes; 1]>::try_from(chunks) {
+                    Ok([whole]) => whole,
+                    Err(chunks) => Bytes::from(chunks.concat()),
+                };
+                // It is here, and little: what it costs to hash it is not seen.
+                if count == size {
+                    verify(digest, &bytes).map_err(Failure::reading(digest))?;
                 }
+                Body::from(bytes)
             }
             _ => match room {
                 Some(room) => Held::body(Body::from_stream(reader), room),

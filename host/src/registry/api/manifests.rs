@@ -27,12 +27,14 @@ impl Call<'_> {
         if self.is_known(&digest) && store.has_manifest(name, &digest).await? {
             return self.not_modified(&digest);
         }
-        let Some(mut stored) = store.manifest(name, &digest).await? else { return Err(unknown(name, reference)) };
+        let stored = store.manifest(name, &digest).await.map_err(Failure::reading(&digest))?;
+        let Some(mut stored) = stored else { return Err(unknown(name, reference)) };
         let mut manifest = Manifest::parse(&stored.bytes, None).ok();
         if matches!(reference, Reference::Tag(_))
             && let Some(digest) = manifest.as_ref().and_then(|manifest| self.instead(manifest))
         {
-            let Some(child) = store.manifest(name, &digest).await? else { return Err(unknown(name, reference)) };
+            let child = store.manifest(name, &digest).await.map_err(Failure::reading(&digest))?;
+            let Some(child) = child else { return Err(unknown(name, reference)) };
             manifest = Manifest::parse(&child.bytes, None).ok();
             stored = child;
         }

@@ -1,11 +1,17 @@
 //! Blobs: bytes under their digest, and links to them.
+//!
+//! Bytes can be damaged: by a disk, by somebody who writes to the store, by a crash of a registry that does not sync its files.
+//! What is read whole into memory is hashed before it is served ([`verify`]); what is streamed is not, since hashing costs more
+//! than sending. A push of a digest leaves the right bytes, whatever lay there: what is there is read and hashed.
 
 use bytes::Bytes;
+use futures::TryStreamExt;
 use http::HeaderValue;
 
-use super::Store;
-use crate::contract::{ByteRange, Reader, RedirectRequest, Result};
-use crate::registry::{Digest, RepositoryName, layout};
+use super::{Store, is_missing};
+use crate::contract::{ByteRange, Error, ErrorKind, Reader, RedirectRequest, Result, StoragePath};
+use crate::registry::hasher::Hasher;
+use crate::registry::{Algorithm, Digest, RepositoryName, layout};
 
 /// An open blob.
 #[derive(Debug)]
@@ -16,6 +22,22 @@ pub(in crate::registry) struct Blob {
     pub(in crate::registry) reader: Reader,
 }
 
+/// Checks that bytes have the digest under which they are stored.
+///
+/// # Errors
+///
+/// [`ErrorKind::Corrupt`], with the digest in the message.
+pub(in crate::registry) fn verify(digest: &Digest, bytes: &[u8]) -> Result<()> {
+    if Digest::of(digest.algorithm(), bytes) == *digest {
+        return Ok(());
+    }
+    let message = format!(
+        "the {} bytes that are stored as {digest} do not have this digest; restore the file, or push it again",
+        bytes.len()
+    );
+    Err(Error::new(ErrorKind::Corrupt, message).with_path(&layout::blob(digest)))
+}
+
 impl Store {
     /// Returns whether a blob can be read in a repository, by its link alone.
     pub(in crate::registry) async fn is_linked(&self, name: &RepositoryName, digest: &Digest) -> Result<bool> {
@@ -24,9 +46,23 @@ impl Store {
 
     /// Returns the size of a repository's blob; none if the repository has no such blob.
     pub(in crate::registry) async fn blob_size(&self, name: &RepositoryName, digest: &Digest) -> Result<Option<u64>> {
-        let (link, blob) = (layout::layer_link(name, digest), layout::blob(digest));
-        let (linked, size) = tokio::try_join!(self.link(&link), self.size(&blob))?;
+        let link = layout::layer_link(name, digest);
+        let (linked, size) = tokio::try_join!(self.link(&link), self.stored_size(digest))?;
         Ok(size.filter(|_| linked.is_some()))
+    }
+
+    /// Returns the size of what lies under a digest; none if nothing does.
+    ///
+    /// No bytes under a digest of some are nothing: that is what a crash leaves of a registry that does not sync its files. A
+    /// client that asks before it pushes brings them again then.
+    pub(super) async fn stored_size(&self, digest: &Digest) -> Result<Option<u64>> {
+        let path = layout::blob(digest);
+        let size = self.size(&path).await?;
+        if size == Some(0) && *digest != Digest::of(digest.algorithm(), b"") {
+            tracing::error!(%digest, %path, "a file is empty that cannot be, and counts as missing; push it again");
+            return Ok(None);
+        }
+        Ok(size)
     }
 
     /// Opens a repository's blob; none if the repository has no such blob.
@@ -90,21 +126,59 @@ impl Store {
 
     /// Makes a blob that lies in the store, wherever from, a repository's. Returns whether it is there.
     pub(in crate::registry) async fn adopt(&self, name: &RepositoryName, digest: &Digest) -> Result<bool> {
-        if self.size(&layout::blob(digest)).await?.is_none() {
+        if self.stored_size(digest).await?.is_none() {
             return Ok(false);
         }
         self.put_link(&layout::layer_link(name, digest), digest).await?;
         Ok(true)
     }
 
-    /// Stores the bytes of a blob, of which the digest has been computed, unless they are there.
+    /// Stores the bytes of a blob, of which the digest has been computed, unless exactly they are there.
     pub(super) async fn put_bytes(&self, digest: &Digest, bytes: Bytes) -> Result<()> {
-        let path = layout::blob(digest);
-        // Of another size: what a crash left of a registry that does not sync its files. It is replaced.
-        if self.size(&path).await? == Some(bytes.len() as u64) {
+        if self.is_intact(digest, bytes.len() as u64).await? {
             return Ok(());
         }
-        self.driver.put_content(&path, bytes).await
+        self.driver.put_content(&layout::blob(digest), bytes).await
+    }
+
+    /// Returns whether what lies under a digest has this size and the digest. Costs the reading of what has the size: less than
+    /// the push that asks for it.
+    pub(super) async fn is_intact(&self, digest: &Digest, size: u64) -> Result<bool> {
+        let path = layout::blob(digest);
+        match self.size(&path).await? {
+            Some(stored) if stored == size => {}
+            None => return Ok(false),
+            Some(stored) => {
+                tracing::warn!(%digest, stored, size, "stored bytes have another size than they should, and are replaced");
+                return Ok(false);
+            }
+        }
+        match self.digest_of(&path, digest.algorithm()).await {
+            Ok(computed) if computed == *digest => Ok(true),
+            Ok(computed) => {
+                tracing::warn!(%digest, %computed, "stored bytes have another digest than they should, and are replaced");
+                Ok(false)
+            }
+            Err(error) if is_missing(&error) => Ok(false),
+            Err(error) => match error.kind() {
+                // The bytes themselves cannot be read: a broken disk, or a checksum of the store's.
+                ErrorKind::Corrupt | ErrorKind::Other => {
+                    tracing::warn!(%digest, %error, "stored bytes cannot be read, and are replaced");
+                    Ok(false)
+                }
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// Hashes what lies at a path.
+    pub(super) async fn digest_of(&self, path: &StoragePath, algorithm: Algorithm) -> Result<Digest> {
+        let mut hasher = Hasher::new(algorithm);
+        let mut reader = self.driver.reader(path, ByteRange::ALL).await?;
+        while let Some(piece) = reader.try_next().await? {
+            hasher.update(&piece);
+        }
+        Ok(hasher.digest())
     }
 
     /// Takes a blob out of a repository; its bytes stay for other repositories. Returns whether it was there.

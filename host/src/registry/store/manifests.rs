@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
-use super::{PARALLEL, Store, run_all};
+use super::{PARALLEL, Store, run_all, verify};
 use crate::contract::{Error, ErrorKind, Result};
 use crate::registry::manifest::{Content, Manifest};
 use crate::registry::{Digest, Reference, RepositoryName, Tag, layout};
@@ -29,6 +29,10 @@ impl Store {
     }
 
     /// Returns a manifest of a repository; none if it has no such manifest.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Corrupt`] if what is stored does not have the digest: it is hashed, which costs little for 4 MiB at most.
     pub(in crate::registry) async fn manifest(&self, name: &RepositoryName, digest: &Digest) -> Result<Option<Stored>> {
         let (link, blob) = (layout::revision_link(name, digest), layout::blob(digest));
         let (linked, content) = tokio::join!(self.link(&link), self.driver.get_content(&blob));
@@ -36,16 +40,31 @@ impl Store {
             return Ok(None);
         }
         match content {
-            Ok(bytes) => Ok(Some(Stored { digest: digest.clone(), bytes })),
+            Ok(bytes) => {
+                verify(digest, &bytes)?;
+                Ok(Some(Stored { digest: digest.clone(), bytes }))
+            }
             Err(error) if error.is_path_not_found() => Ok(None),
             Err(error) => Err(error),
         }
     }
 
+    /// Returns a manifest as [`manifest`](Self::manifest) does, for what reads many: one that is damaged is left out, and named
+    /// in the log.
+    pub(super) async fn intact_manifest(&self, name: &RepositoryName, digest: &Digest) -> Result<Option<Stored>> {
+        match self.manifest(name, digest).await {
+            Err(error) if *error.kind() == ErrorKind::Corrupt => {
+                tracing::error!(repository = %name, %digest, %error, "a manifest is damaged, and left out");
+                Ok(None)
+            }
+            found => found,
+        }
+    }
+
     /// Returns whether a repository has a manifest.
     pub(in crate::registry) async fn has_manifest(&self, name: &RepositoryName, digest: &Digest) -> Result<bool> {
-        let (link, blob) = (layout::revision_link(name, digest), layout::blob(digest));
-        let (linked, size) = tokio::try_join!(self.link(&link), self.size(&blob))?;
+        let link = layout::revision_link(name, digest);
+        let (linked, size) = tokio::try_join!(self.link(&link), self.stored_size(digest))?;
         Ok(linked.is_some() && size.is_some())
     }
 
@@ -121,7 +140,7 @@ impl Store {
         if self.link(&link).await?.is_none() {
             return Ok(false);
         }
-        let stored = self.manifest(name, digest).await?;
+        let stored = self.intact_manifest(name, digest).await?;
         let subject = stored.and_then(|stored| Manifest::parse(&stored.bytes, None).ok()?.subject);
         let tags = self.tags_of(name, digest).await?;
         let delete = |tag| {

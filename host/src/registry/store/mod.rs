@@ -28,7 +28,7 @@ use crate::contract::{ErrorKind, Result, StorageDriver, StoragePath};
 
 use locks::Locks;
 
-pub(super) use blobs::Blob;
+pub(super) use blobs::{Blob, verify};
 pub(super) use manifests::Stored;
 pub use purge::Purged;
 pub(super) use tags::Page;

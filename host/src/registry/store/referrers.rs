@@ -31,7 +31,7 @@ impl Store {
         found.extend(self.listed_by_clients(name, subject).await?);
         let read = |digest: Digest| {
             let referrer = async move {
-                let Some(stored) = self.manifest(name, &digest).await? else { return Ok(None) };
+                let Some(stored) = self.intact_manifest(name, &digest).await? else { return Ok(None) };
                 let manifest = Manifest::parse(&stored.bytes, None).ok();
                 let manifest = manifest.filter(|manifest| manifest.subject.as_ref() == Some(subject));
                 Ok(manifest.map(|manifest| manifest.into_referrer(&digest, stored.bytes.len() as u64)))
@@ -52,7 +52,7 @@ impl Store {
         let is_empty = revisions.is_empty();
         let read = |digest: Digest| {
             let referrer = async move {
-                let Some(stored) = self.manifest(name, &digest).await? else { return Ok(None) };
+                let Some(stored) = self.intact_manifest(name, &digest).await? else { return Ok(None) };
                 let Some(named) = Manifest::parse(&stored.bytes, None).ok().and_then(|manifest| manifest.subject)
                 else {
                     return Ok(None);
@@ -98,7 +98,7 @@ impl Store {
     async fn listed_by_clients(&self, name: &RepositoryName, subject: &Digest) -> Result<Vec<Digest>> {
         let tag = Reference::Tag(Tag::of_referrers(subject));
         let Some(digest) = self.resolve(name, &tag).await? else { return Ok(Vec::new()) };
-        let Some(stored) = self.manifest(name, &digest).await? else { return Ok(Vec::new()) };
+        let Some(stored) = self.intact_manifest(name, &digest).await? else { return Ok(Vec::new()) };
         Ok(match Manifest::parse(&stored.bytes, None).map(|index| index.content) {
             Ok(Content::Manifests(children)) => children.into_iter().map(|child| child.digest).collect(),
             _ => Vec::new(),

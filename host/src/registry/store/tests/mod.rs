@@ -1,6 +1,7 @@
 //! What a store keeps to although others work on it at the same time, are stopped half-way, or damage it.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod damage;
 mod interposed;
 mod tags;
 

@@ -1,11 +1,10 @@
 //! The end of an upload: its bytes become a blob.
 
 use bytes::{Bytes, BytesMut};
-use futures::TryStreamExt;
 use uuid::Uuid;
 
 use super::{Held, Incoming, Open, Stopped, UploadError, Uploads, conflict, receive, to_completion};
-use crate::contract::{ByteRange, Result};
+use crate::contract::Result;
 use crate::registry::hasher::Hasher;
 use crate::registry::{Digest, RepositoryName, layout};
 
@@ -149,27 +148,17 @@ impl Uploads {
             return Err(conflict(format!("the upload has {stored} bytes, not {size}: another one continues it")).into());
         }
         if !is_right {
-            let computed = self.read_back(&data, digest).await?;
+            let computed = self.store.digest_of(&data, digest.algorithm()).await?;
             if computed != *digest {
                 self.forget(name, id).await;
                 return Err(UploadError::WrongDigest { computed });
             }
         }
-        // Of another size: what a crash left of a registry that does not sync its files. It is replaced.
-        if self.store.size(&blob).await? != Some(size) {
+        // What is there may be damaged. It is replaced then, and not for nothing otherwise: others read it.
+        if !self.store.is_intact(digest, size).await? {
             self.store.driver().move_file(&data, &blob).await?;
         }
         Ok(size)
-    }
-
-    /// Hashes the bytes of a committed upload.
-    async fn read_back(&self, data: &crate::contract::StoragePath, digest: &Digest) -> Result<Digest> {
-        let mut hasher = Hasher::new(digest.algorithm());
-        let mut reader = self.store.driver().reader(data, ByteRange::ALL).await?;
-        while let Some(piece) = reader.try_next().await? {
-            hasher.update(&piece);
-        }
-        Ok(hasher.digest())
     }
 
     /// Deletes what is left of an upload that has ended. What cannot be deleted is purged later.
