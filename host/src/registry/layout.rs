@@ -123,6 +123,14 @@ pub(super) fn hash_state(name: &RepositoryName, id: uuid::Uuid, algorithm: Algor
     path(format!("{REPOSITORIES}/{name}/_uploads/{id}/hashstates/{}/{offset}", algorithm.name()))
 }
 
+/// Returns after how many bytes a state of a hash is one; none if a path is that of no state.
+pub(super) fn hash_state_offset(path: &StoragePath) -> Option<u64> {
+    let mut parts = path.as_str().rsplit('/');
+    let offset = parts.next()?.parse().ok()?;
+    let (_algorithm, directory) = (parts.next()?, parts.next()?);
+    (directory == "hashstates").then_some(offset)
+}
+
 /// Returns the digest whose directory a path is: `.../ALGORITHM/HEX`.
 pub(super) fn digest_at(directory: &StoragePath) -> Option<Digest> {
     let mut parts = directory.as_str().rsplit('/');

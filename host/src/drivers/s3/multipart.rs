@@ -189,7 +189,13 @@ impl Store {
         let next = match (answer.is_truncated, answer.next_key_marker, answer.next_upload_id_marker) {
             (Some(true), Some(key), Some(id)) if !key.is_empty() => Some((key, id)),
             // SeaweedFS names no place to go on at; its last upload is one.
-            (Some(true), _, _) => page.last().map(|last| (last.key.clone(), last.id.clone())),
+            (Some(true), _, _) => match page.last() {
+                Some(last) => Some((last.key.clone(), last.id.clone())),
+                None => {
+                    let message = "the store says that there are more uploads, and lists none";
+                    return Err(Error::new(ErrorKind::Other, message));
+                }
+            },
             _ => None,
         };
         if next.is_some() && next == marker {
@@ -212,11 +218,17 @@ impl Store {
                 Err(refusal) if refusal.is_no_upload() => return Ok(None),
                 Err(refusal) => return Err(refusal.into()),
             };
-            parts.extend(answer.parts().iter().map(stored_part));
-            let next = parts.last().and_then(|part| part.completed.part_number).map(|number| number.to_string());
-            if answer.is_truncated != Some(true) || next == marker {
+            for part in answer.parts() {
+                parts.push(stored_part(part)?);
+            }
+            if answer.is_truncated != Some(true) {
                 parts.sort_by_key(|part| part.completed.part_number);
                 return Ok(Some((parts, answer.checksum_algorithm)));
+            }
+            let next = parts.last().and_then(|part| part.completed.part_number).map(|number| number.to_string());
+            // What is not listed would be cut off.
+            if next == marker {
+                return Err(Error::new(ErrorKind::Other, "the store says that there are more parts, and lists none"));
             }
             marker = next;
         }
@@ -357,7 +369,14 @@ fn gone(refusal: Refusal) -> Error {
     refusal.into()
 }
 
-fn stored_part(part: &Part) -> StoredPart {
+/// Takes a part as the store lists it. One without a number or a size would be taken for none, and its bytes be lost.
+fn stored_part(part: &Part) -> Result<StoredPart> {
+    let size = part.size().and_then(|size| u64::try_from(size).ok());
+    let (Some(_), Some(size)) = (part.part_number, size) else {
+        let message =
+            "the store lists a part of an upload without its number or its size; the upload cannot be continued";
+        return Err(Error::new(ErrorKind::Other, message));
+    };
     let completed = CompletedPart::builder()
         .set_part_number(part.part_number)
         .set_e_tag(part.e_tag.clone())
@@ -365,5 +384,20 @@ fn stored_part(part: &Part) -> StoredPart {
         .set_checksum_crc32_c(part.checksum_crc32_c.clone())
         .set_checksum_sha256(part.checksum_sha256.clone())
         .build();
-    StoredPart { size: part.size().and_then(|size| u64::try_from(size).ok()).unwrap_or(0), completed }
+    Ok(StoredPart { size, completed })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_without_a_size_or_a_number_is_no_part_of_no_bytes() {
+        let part = |number, size| Part::builder().set_part_number(number).set_size(size).build();
+        assert_eq!(stored_part(&part(Some(1), Some(7))).unwrap().size, 7);
+        for wrong in [part(Some(1), None), part(None, Some(7)), part(Some(1), Some(-1))] {
+            assert!(stored_part(&wrong).is_err(), "{wrong:?}");
+        }
+    }
 }

@@ -3,11 +3,15 @@
 //! All that is known of an upload lies in the store, as Distribution leaves it: when it began, its bytes, and after each
 //! request the state of its hash. So any process on the store goes on with it, whoever began it, and a process that is
 //! killed loses nothing that it acknowledged. With a driver that cannot continue uploads, the open writer is kept in memory
-//! instead, and an upload lives as long as the process, unless too many wait for their next request.
+//! instead, and an upload lives as long as the process, unless too many wait for their next request. It stops being one that has
+//! begun when its first bytes come, so that it is unknown, and not empty, once the writer is lost.
+//!
+//! Whatever the store shows of an upload, one that had bytes is never taken for an empty one: see `acknowledged.rs`.
 //!
 //! Whatever hashes are kept, a blob is stored under a digest only if its bytes have it: where the state of the hash is
 //! missing, or is not of the blob's algorithm, the bytes are read back.
 
+mod acknowledged;
 mod commit;
 #[cfg(test)]
 mod tests;
@@ -99,6 +103,14 @@ struct Open {
     resumed: bool,
 }
 
+/// What the store shows of an upload.
+enum Resumed {
+    /// Its bytes; none if it has none yet.
+    Open(Option<Open>),
+    /// Fewer bytes than were acknowledged.
+    Behind(Error),
+}
+
 /// What of an upload a process holds between two requests, where the driver cannot continue it.
 pub(super) struct Held(Open);
 
@@ -122,11 +134,15 @@ impl Uploads {
         Ok(id)
     }
 
-    /// Returns how many bytes an upload has. While a request adds some, as many as it had before.
+    /// Returns how many bytes an upload has. While a request adds some, as many as it had before; of one that has just begun to,
+    /// once that is known.
     pub(in crate::registry) async fn size(&self, name: &RepositoryName, id: Uuid) -> Result<u64, UploadError> {
-        let turn = self.turns.take(name, id);
-        let Some(mut turn) = turn.at_once() else {
-            return Ok(self.turns.known_size(name, id));
+        let queued = self.turns.take(name, id);
+        let known = queued.known_size();
+        let mut turn = tokio::select! {
+            biased;
+            turn = queued.wait() => turn.ok_or(UploadError::Busy)?,
+            size = known => return Ok(size),
         };
         let open = self.open(name, id, &mut turn).await?;
         let Some(open) = open else { return Ok(0) };
@@ -191,10 +207,12 @@ impl Uploads {
 
     async fn cancel_locked(&self, name: &RepositoryName, id: Uuid) -> Result<(), UploadError> {
         let mut turn = self.turns.take(name, id).wait().await.ok_or(UploadError::Busy)?;
-        if let Some(Held(open)) = turn.held().take() {
+        let held = turn.held().take();
+        let is_held = held.is_some();
+        if let Some(Held(open)) = held {
             open.writer.cancel().await?;
         }
-        if !self.store.delete(&layout::upload(name, id)).await? {
+        if !self.store.delete(&layout::upload(name, id)).await? && !is_held {
             return Err(UploadError::Unknown);
         }
         // Another process may have added something since the directory was listed. What it adds from now on it deletes itself.
@@ -207,20 +225,53 @@ impl Uploads {
         if let Some(Held(open)) = turn.held().take() {
             return Ok(Some(open));
         }
-        if self.resumable {
-            match self.store.driver().writer(&layout::upload_data(name, id), WriteMode::Append).await {
-                Ok(writer) => {
-                    let hasher = self.hasher(name, id, writer.size()).await;
-                    return Ok(Some(Open { writer, hasher, resumed: true }));
-                }
-                Err(error) if is_missing(&error) => {}
-                Err(error) => return Err(error.into()),
+        if !self.resumable {
+            return match self.store.size(&layout::upload_started(name, id)).await? {
+                Some(_) => Ok(None),
+                None => Err(UploadError::Unknown),
+            };
+        }
+        let behind = match self.resume(name, id).await? {
+            Resumed::Behind(error) => error,
+            Resumed::Open(open) => return Ok(open),
+        };
+        tracing::warn!(repository = %name, upload = %id, error = %behind, "an upload is looked at again");
+        match self.resume(name, id).await? {
+            Resumed::Behind(error) => Err(error.into()),
+            Resumed::Open(open) => Ok(open),
+        }
+    }
+
+    /// Opens an upload that the driver continues, unless the store shows less of it than was acknowledged.
+    async fn resume(&self, name: &RepositoryName, id: Uuid) -> Result<Resumed, UploadError> {
+        let driver = self.store.driver();
+        let writer = match driver.writer(&layout::upload_data(name, id), WriteMode::Append).await {
+            Ok(writer) => writer,
+            Err(error) if is_missing(&error) => {
+                let beside = self.store.beside_upload(name, id).await?;
+                return match beside.behind(0) {
+                    Some(error) => Ok(Resumed::Behind(error)),
+                    None if beside.has_begun => Ok(Resumed::Open(None)),
+                    None => Err(UploadError::Unknown),
+                };
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let size = writer.size();
+        let hasher = self.hasher(name, id, size).await;
+        // Where uploads are no files, the file at the path can be an earlier state of the upload.
+        if hasher.is_none() || size == 0 || driver.capabilities().uploads {
+            let behind = match self.store.beside_upload(name, id).await {
+                Ok(beside) => beside.behind(size).map(Resumed::Behind).map(Ok),
+                Err(error) => Some(Err(error.into())),
+            };
+            if let Some(behind) = behind {
+                // Nothing was written: whatever becomes of this, the upload is as it was.
+                let _ = writer.close().await;
+                return behind;
             }
         }
-        match self.store.size(&layout::upload_started(name, id)).await? {
-            Some(_) => Ok(None),
-            None => Err(UploadError::Unknown),
-        }
+        Ok(Resumed::Open(Some(Open { writer, hasher, resumed: true })))
     }
 
     /// Takes up the hash after so many bytes. What it cannot be taken from is no error: the bytes are read at the end.
@@ -241,7 +292,13 @@ impl Uploads {
     async fn begin_bytes(&self, name: &RepositoryName, id: Uuid, algorithm: Algorithm) -> Result<Open, UploadError> {
         let data = layout::upload_data(name, id);
         let writer = self.store.driver().writer(&data, WriteMode::New).await?;
-        if self.resumable && self.store.size(&data).await?.is_some() {
+        if !self.resumable {
+            // From now on nobody but the holder of this writer goes on with it: any other finds no upload.
+            if !self.store.delete(&layout::upload_started(name, id)).await? {
+                writer.cancel().await?;
+                return Err(UploadError::Unknown);
+            }
+        } else if self.store.size(&data).await?.is_some() {
             writer.cancel().await?;
             let message = "another request began this upload; ask how far it has come, and resume it";
             return Err(conflict(message.to_owned()).into());

@@ -4,11 +4,10 @@
 //! and the filesystem driver locks the file.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedMutexGuard, watch};
 use uuid::Uuid;
 
 use super::Held;
@@ -34,8 +33,8 @@ pub(super) struct Turns(Mutex<HashMap<Key, Arc<Slot>>>);
 #[derive(Debug)]
 struct Slot {
     held: Arc<tokio::sync::Mutex<Option<Held>>>,
-    /// How many bytes the upload has, as far as this process saw.
-    size: AtomicU64,
+    /// How many bytes the upload has, as far as this process saw; none if no request has seen it yet.
+    size: watch::Sender<Option<u64>>,
     used: Mutex<Instant>,
     /// Who sent the bytes last.
     client: Mutex<Client>,
@@ -93,18 +92,13 @@ impl Turns {
             drop(ended);
         }
     }
-
-    /// Returns how many bytes an upload has that a request works on.
-    pub(super) fn known_size(&self, name: &RepositoryName, id: Uuid) -> u64 {
-        self.lock().get(&(name.clone(), id)).map_or(0, |slot| slot.size.load(Ordering::Relaxed))
-    }
 }
 
 impl Slot {
     fn new() -> Self {
         Slot {
             held: Arc::default(),
-            size: AtomicU64::new(0),
+            size: watch::Sender::new(None),
             used: Mutex::new(Instant::now()),
             client: Mutex::new(Client::Unknown),
         }
@@ -120,10 +114,16 @@ impl Slot {
 }
 
 impl Queued {
-    /// Returns the turn if nobody else has it.
-    pub(super) fn at_once(self) -> Option<Turn> {
-        let held = Arc::clone(&self.slot.held).try_lock_owned().ok()?;
-        Some(Turn { held: Some(held), queued: self })
+    /// Waits until the request that works on the upload has seen how many bytes it has. For ever if none does.
+    pub(super) fn known_size(&self) -> impl Future<Output = u64> + Send + use<> {
+        let mut sizes = self.slot.size.subscribe();
+        async move {
+            let size = sizes.wait_for(Option::is_some).await.ok().and_then(|size| *size);
+            match size {
+                Some(size) => size,
+                None => std::future::pending().await,
+            }
+        }
     }
 
     /// Waits for the turn; none if it takes too long.
@@ -150,7 +150,7 @@ impl Turn {
 
     /// Says how many bytes the upload has.
     pub(super) fn set_size(&self, size: u64) {
-        self.queued.slot.size.store(size, Ordering::Relaxed);
+        self.queued.slot.size.send_replace(Some(size));
     }
 }
 
