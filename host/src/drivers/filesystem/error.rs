@@ -4,7 +4,7 @@ use std::io;
 
 use rustix::io::Errno;
 
-use super::root::Unsynced;
+use super::sync::Unsynced;
 use crate::contract::{Error, ErrorKind, StoragePath};
 
 /// What was being done when an error came: the same error says other things of a file that is read and one that is

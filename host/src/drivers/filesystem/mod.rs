@@ -10,7 +10,9 @@
 //! A put, and an upload that was begun anew, go to a temporary beside their target, which is synced and renamed over it;
 //! then the directory is synced, and before that the parent of every directory that had to be made. So a path holds the
 //! old or the new content at any moment, and what was acknowledged is there after a crash of the machine. A temporary
-//! that a crash left is hidden, harmless, and goes with its directory. Distribution's own leftovers (`NAME.UUID.tmp`) have
+//! that a crash left is hidden, harmless, and goes with its directory. Where the file system cannot sync directories (`EINVAL` or
+//! `ENOTSUP`, as some network file systems answer), this is logged once, the store works, and `durable` is not declared; any
+//! other failure to sync fails the operation. Distribution's own leftovers (`NAME.UUID.tmp`) have
 //! names that a path can spell, so they are listed, as Distribution lists them.
 //!
 //! # Uploads
@@ -45,6 +47,7 @@ mod names;
 mod root;
 mod seen;
 mod store;
+mod sync;
 mod temporary;
 #[cfg(test)]
 mod tests;
@@ -64,6 +67,7 @@ use crate::contract::{
 };
 use gate::{Caller, Gate};
 use root::Root;
+use sync::DirectorySync;
 use writer::Writer;
 
 pub use config::FilesystemConfig;
@@ -103,6 +107,10 @@ impl Filesystem {
     ///
     /// [`ErrorKind::InvalidParameters`] if something that is no directory is at the root's path, or no path is given.
     pub async fn open(config: FilesystemConfig) -> Result<Self> {
+        Self::open_with(config, DirectorySync::default()).await
+    }
+
+    async fn open_with(config: FilesystemConfig, sync: DirectorySync) -> Result<Self> {
         let path = config.root_directory;
         if path.as_os_str().is_empty() {
             let message = "`rootdirectory` is empty; name the directory that is to hold everything";
@@ -113,7 +121,8 @@ impl Filesystem {
                 let message = format!("`rootdirectory`: {} is there, and is no directory", path.display());
                 return Err(Error::new(ErrorKind::InvalidParameters, message));
             }
-            Ok(Filesystem { root: Arc::new(Root::new(path)) })
+            sync.probe(&path);
+            Ok(Filesystem { root: Arc::new(Root::new(path, sync)) })
         })
         .await
     }
@@ -178,7 +187,7 @@ impl StorageDriver for Filesystem {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             atomic_replace: true,
-            durable: true,
+            durable: self.root.names().is_supported(),
             resumable: true,
             consistent: true,
             // Distribution's layout shows an unfinished upload at its path, and so cannot tell it from a file.

@@ -8,8 +8,8 @@ use std::sync::{PoisonError, RwLock};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use rustix::fs::{Mode, OFlags};
 
+use super::sync::DirectorySync;
 use crate::contract::StoragePath;
 
 /// The root directory, which need not exist.
@@ -19,15 +19,21 @@ pub(super) struct Root {
     /// Held for writing while directories are made and synced, and for a moment by whoever finds one there: so nobody
     /// stores a file in a directory whose own entry might not survive a crash.
     making: RwLock<()>,
+    sync: DirectorySync,
 }
 
 impl Root {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Root { path, making: RwLock::new(()) }
+    pub(super) fn new(path: PathBuf, sync: DirectorySync) -> Self {
+        Root { path, making: RwLock::new(()), sync }
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Returns what makes names survive a crash.
+    pub(super) fn names(&self) -> &DirectorySync {
+        &self.sync
     }
 
     /// Opens the root. Anew for every operation, which costs two microseconds: whoever replaces the directory meanwhile
@@ -59,7 +65,7 @@ impl Root {
         let mut directory = self.make()?;
         for name in parent(path).split('/').filter(|name| !name.is_empty()) {
             match directory.create_dir(name) {
-                Ok(()) => sync_directory(&directory)?,
+                Ok(()) => self.sync.sync(&directory)?,
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
@@ -82,26 +88,11 @@ impl Root {
                 _ => {}
             }
             let holder = directory.parent().filter(|holder| !holder.as_os_str().is_empty());
-            std::fs::File::open(holder.unwrap_or(Path::new(".")))?.sync_all()?;
+            self.sync.sync(&Dir::open_ambient_dir(holder.unwrap_or(Path::new(".")), ambient_authority())?)?;
         }
         self.open()
     }
 }
-
-/// Makes the entries of a directory survive a crash: names that were made, replaced or removed.
-///
-/// Fails with [`Unsynced`] inside: what was to be synced has been done by then.
-pub(super) fn sync_directory(directory: &Dir) -> io::Result<()> {
-    // cap-std's own handle may be one that cannot be synced (O_PATH).
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let synced = rustix::fs::openat(directory, ".", flags, Mode::empty()).and_then(rustix::fs::fsync);
-    synced.map_err(|errno| io::Error::other(Unsynced(errno.into())))
-}
-
-/// A change was made, and cannot be made to survive a crash.
-#[derive(Debug, thiserror::Error)]
-#[error("the directory cannot be synced: {0}")]
-pub(super) struct Unsynced(pub(super) io::Error);
 
 /// Returns the directory of a path below the root: empty where it is the root.
 fn parent(path: &StoragePath) -> &str {

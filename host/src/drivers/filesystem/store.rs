@@ -11,7 +11,7 @@ use rustix::fs::{Mode, OFlags};
 use super::error::{Intent, error};
 use super::gate::Gate;
 use super::lock::lock;
-use super::root::{Root, name, sync_directory};
+use super::root::{Root, name};
 use super::temporary::Temporary;
 use crate::contract::{ByteRange, Error, ErrorKind, FileInfo, MAX_CONTENT, Result, StoragePath};
 
@@ -83,7 +83,7 @@ pub(super) fn put(root: &Root, path: &StoragePath, content: &[u8], gate: &Gate) 
     let attempt = || -> io::Result<()> {
         let temporary = Temporary::create(root.make_parent(path)?)?;
         temporary.file().as_ref().write_all(content)?;
-        temporary.publish(name(path), gate)
+        temporary.publish(root.names(), name(path), gate)
     };
     again_where_deleted(attempt).map_err(|found| error(path, Intent::Store, found))
 }
@@ -112,8 +112,8 @@ pub(super) fn move_file(root: &Root, source: &StoragePath, destination: &Storage
         let to = root.make_parent(destination)?;
         gate.pass(|| from.rename(name(source), &to, name(destination)))?;
         // First where it is now: in between it has two names rather than none.
-        sync_directory(&to)?;
-        sync_directory(&from)
+        root.names().sync(&to)?;
+        root.names().sync(&from)
     };
     again_where_deleted(attempt).map_err(|found| {
         // What was not found is the source, if somebody took it since it was looked at, or else the destination's
@@ -133,7 +133,7 @@ pub(super) fn delete(root: &Root, path: &StoragePath, gate: &Gate) -> Result<()>
     } else {
         gate.pass(|| parent.remove_file(name(path))).map_err(missing)?;
     }
-    sync_directory(&parent).map_err(failed)
+    root.names().sync(&parent).map_err(failed)
 }
 
 /// Deletes files. Those that are missing, and directories, are passed over.
@@ -162,7 +162,7 @@ pub(super) fn delete_files(root: &Root, paths: &[StoragePath], gate: &Gate) -> R
         }
     }
     for (_, parent) in &changed {
-        sync_directory(parent).map_err(|found| error(&paths[0], Intent::Store, found))?;
+        root.names().sync(parent).map_err(|found| error(&paths[0], Intent::Store, found))?;
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::gate::Gate;
 use super::names;
-use super::root::sync_directory;
+use super::sync::DirectorySync;
 
 /// A file that is not finished. Dropped before it was published, it is removed.
 pub(super) struct Temporary {
@@ -50,16 +50,18 @@ impl Temporary {
     ///
     /// Fails with not-found if somebody deleted the directory with all that was in it, and with interrupted if the caller
     /// has gone.
-    pub(super) fn publish(self, name: &str, gate: &Gate) -> io::Result<()> {
-        self.publish_by(gate, |temporary| temporary.directory.rename(&temporary.name, &temporary.directory, name))
+    pub(super) fn publish(self, names: &DirectorySync, name: &str, gate: &Gate) -> io::Result<()> {
+        self.publish_by(names, gate, |temporary| {
+            temporary.directory.rename(&temporary.name, &temporary.directory, name)
+        })
     }
 
     /// The same, if what has the name is what [`Seen::at`] saw there, and nothing that came since.
     ///
     /// Fails with already-exists if something else is there. Between processes this is exact where nothing was there, by
     /// the system's own check; of a file that was there, another process may replace it between the look and the rename.
-    pub(super) fn publish_over(self, seen: &Seen, name: &str, gate: &Gate) -> io::Result<()> {
-        self.publish_by(gate, |temporary| {
+    pub(super) fn publish_over(self, names: &DirectorySync, seen: &Seen, name: &str, gate: &Gate) -> io::Result<()> {
+        self.publish_by(names, gate, |temporary| {
             let Temporary { directory, name: from, .. } = temporary;
             if *seen == Seen(None) {
                 match rustix::fs::renameat_with(directory, from, directory, name, RenameFlags::NOREPLACE) {
@@ -75,11 +77,16 @@ impl Temporary {
         })
     }
 
-    fn publish_by(mut self, gate: &Gate, rename: impl FnOnce(&Self) -> io::Result<()>) -> io::Result<()> {
+    fn publish_by(
+        mut self,
+        names: &DirectorySync,
+        gate: &Gate,
+        rename: impl FnOnce(&Self) -> io::Result<()>,
+    ) -> io::Result<()> {
         self.file.sync_all()?;
         gate.pass(|| rename(&self))?;
         self.is_published = true;
-        sync_directory(&self.directory)
+        names.sync(&self.directory)
     }
 }
 

@@ -268,3 +268,38 @@ async fn a_continued_upload_that_is_dropped_keeps_its_complete_writes_and_frees_
     driver.move_file(&path("/file"), &path("/moved")).await.unwrap();
     assert_eq!(driver.stat(&path("/moved")).await.unwrap().size, before + 20 * 300_000);
 }
+
+/// A driver on a file system that answers a sync of a directory so.
+async fn driver_that_syncs_by(fsync: fn(&cap_std::fs::Dir) -> rustix::io::Result<()>) -> (Filesystem, TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    let config = FilesystemConfig { root_directory: directory.path().join("root"), ..FilesystemConfig::default() };
+    (Filesystem::open_with(config, DirectorySync::by(fsync)).await.unwrap(), directory)
+}
+
+#[tokio::test]
+async fn a_file_system_that_syncs_no_directory_stores_and_is_not_called_durable() {
+    for fsync in [|_: &_| Err(rustix::io::Errno::INVAL), |_: &_| Err(rustix::io::Errno::NOTSUP)] {
+        let (driver, _directory) = driver_that_syncs_by(fsync).await;
+        assert!(!driver.capabilities().durable);
+        put(&driver, "/a/b/file").await;
+        let mut writer = driver.writer(&path("/a/upload"), WriteMode::New).await.unwrap();
+        writer.write(Bytes::from_static(b"content")).await.unwrap();
+        writer.commit().await.unwrap();
+        driver.move_file(&path("/a/upload"), &path("/c/moved")).await.unwrap();
+        assert_eq!(&driver.get_content(&path("/c/moved")).await.unwrap()[..], b"content");
+        driver.delete_files(&[path("/c/moved")]).await.unwrap();
+        driver.delete(&path("/a")).await.unwrap();
+    }
+    let (driver, _directory) = driver().await;
+    assert!(driver.capabilities().durable);
+}
+
+#[tokio::test]
+async fn a_directory_that_fails_to_be_synced_fails_the_operation() {
+    for fsync in [|_: &_| Err(rustix::io::Errno::IO), |_: &_| Err(rustix::io::Errno::NOSPC)] {
+        let (driver, _directory) = driver_that_syncs_by(fsync).await;
+        assert!(driver.capabilities().durable, "it may be well the next time");
+        let stored = driver.put_content(&path("/file"), Bytes::from_static(b"content")).await;
+        assert_eq!(stored.unwrap_err().kind(), &ErrorKind::OutcomeUnknown);
+    }
+}

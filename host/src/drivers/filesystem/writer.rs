@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use super::error::{Intent, error};
 use super::gate::{Caller, Gate};
 use super::lock::lock;
-use super::root::{Root, name, sync_directory};
+use super::root::{Root, name};
 use super::temporary::{Seen, Temporary};
 use super::{blocking, store};
 use crate::base::permit::spawn_blocking;
@@ -190,8 +190,8 @@ impl Upload {
                     temporary.file().set_len(size).map_err(failed_to)?;
                 }
                 let published = match end {
-                    End::Commit => temporary.publish(name(&path), gate),
-                    End::Close => temporary.publish_over(&seen, name(&path), gate),
+                    End::Commit => temporary.publish(root.names(), name(&path), gate),
+                    End::Close => temporary.publish_over(root.names(), &seen, name(&path), gate),
                 };
                 match published {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => Err(deleted()),
@@ -229,7 +229,7 @@ impl Upload {
             let parent = root.parent(&path).map_err(failed)?;
             match gate.pass(|| parent.remove_file(name(&path))) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                removed => removed.and_then(|()| sync_directory(&parent)).map_err(failed)?,
+                removed => removed.and_then(|()| root.names().sync(&parent)).map_err(failed)?,
             }
         }
         Ok(())
