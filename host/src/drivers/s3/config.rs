@@ -86,7 +86,7 @@ pub struct S3Config {
     /// Added to the `User-Agent` of each request.
     #[serde(deserialize_with = "lenient::text")]
     pub useragent: String,
-    /// The canned ACL of what is written. Default `private`.
+    /// The canned ACL of what is written. Default `private`. Empty: none is sent, as buckets without ACLs want it.
     pub objectacl: String,
     /// Whether the endpoint that answers on IPv6 too is used.
     #[serde(deserialize_with = "lenient::flag")]
@@ -258,8 +258,10 @@ impl S3Config {
             let message = format!("the storageclass parameter must be one of {}", STORAGE_CLASSES.join(", "));
             wrong("storageclass", &message);
         }
-        if !ACLS.contains(&&*self.objectacl) {
-            let message = format!("invalid value for objectacl parameter: must be one of {}", ACLS.join(", "));
+        if !self.objectacl.is_empty() && !ACLS.contains(&&*self.objectacl) {
+            let acls = ACLS.join(", ");
+            let message =
+                format!("invalid value for objectacl parameter: must be one of {acls}, or empty to send none");
             wrong("objectacl", &message);
         }
         if self.rootdirectory.split('/').any(|component| matches!(component, "." | "..")) {
@@ -447,6 +449,11 @@ mod tests {
     #[test]
     fn the_storage_class_may_be_written_in_any_case() {
         assert_eq!(config(json!({ "storageclass": "glacier_ir" })).unwrap().storageclass, "GLACIER_IR");
+    }
+
+    #[test]
+    fn an_empty_objectacl_is_one_that_is_not_sent() {
+        assert_eq!(config(json!({ "objectacl": "" })).unwrap().objectacl, "");
     }
 
     #[test]

@@ -68,6 +68,9 @@ impl From<Refusal> for Error {
             ("NoSuchBucket", _) => (ErrorKind::InvalidParameters, "create the bucket, or correct `bucket`"),
             ("PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException", _)
             | (_, 301 | 307) => (ErrorKind::InvalidParameters, "the bucket is in another region; correct `region`"),
+            ("AccessControlListNotSupported", _) => {
+                (ErrorKind::InvalidParameters, "the bucket takes no ACLs; set `objectacl: \"\"`, which sends none")
+            }
             ("RequestTimeTooSkewed", _) => (ErrorKind::AccessDenied, "set this machine's clock"),
             ("ExpiredToken" | "TokenRefreshRequired", _) => {
                 (ErrorKind::AccessDenied, "the credentials have expired; renew them")
@@ -231,6 +234,7 @@ mod tests {
             (507, "", ErrorKind::QuotaExceeded),
             (404, "NoSuchBucket", ErrorKind::InvalidParameters),
             (301, "PermanentRedirect", ErrorKind::InvalidParameters),
+            (400, "AccessControlListNotSupported", ErrorKind::InvalidParameters),
             (404, "NoSuchUpload", ErrorKind::Conflict),
             (412, "PreconditionFailed", ErrorKind::Conflict),
             (400, "EntityTooLarge", ErrorKind::TooLarge),

@@ -128,8 +128,9 @@ impl Store {
 
     async fn page_of_entries(&self, query: &Query, token: Option<String>) -> Result<Page> {
         let page = self.page(query, token).await?;
+        let notation = Notation::of(&page, query);
         let files = page.contents().iter().filter_map(|object| {
-            let key = decode(object.key()?);
+            let key = notation.read(object.key()?);
             let Some(path) = self.keys.path(&key) else {
                 // Somebody else's name, or the mark of a directory, which a console made: there is a directory above it.
                 return if query.folded { None } else { self.keys.directory(&key).map(Entry::directory) };
@@ -138,7 +139,7 @@ impl Store {
             Some(Entry { path, is_dir: false, size, modified: object.last_modified().and_then(listed_time) })
         });
         let directories = page.common_prefixes().iter().filter_map(|prefix| {
-            let key = decode(prefix.prefix()?);
+            let key = notation.read(prefix.prefix()?);
             Some(Entry::directory(self.keys.path(key.strip_suffix('/')?)?))
         });
         let mut entries: Vec<Entry> = files.chain(directories).collect();
@@ -179,7 +180,8 @@ impl Store {
     pub(super) async fn keys(&self, prefix: &str, token: Option<String>) -> Result<(Vec<String>, Option<String>)> {
         let query = Query { prefix: prefix.to_owned(), folded: false, after: None, limit: None };
         let page = self.page(&query, token).await?;
-        let keys = page.contents().iter().filter_map(|object| Some(decode(object.key()?))).collect();
+        let notation = Notation::of(&page, &query);
+        let keys = page.contents().iter().filter_map(|object| Some(notation.read(object.key()?))).collect();
         Ok((keys, page.next_continuation_token.filter(|_| page.is_truncated == Some(true))))
     }
 
@@ -189,11 +191,38 @@ impl Store {
         let (mut found, mut token) = (Vec::new(), None);
         loop {
             let page = self.page(&query, token).await?;
-            found.extend(page.common_prefixes().iter().filter_map(|prefix| Some(decode(prefix.prefix()?))));
+            let notation = Notation::of(&page, &query);
+            found.extend(page.common_prefixes().iter().filter_map(|prefix| Some(notation.read(prefix.prefix()?))));
             token = page.next_continuation_token.filter(|_| page.is_truncated == Some(true));
             if token.is_none() {
                 return Ok(found);
             }
+        }
+    }
+}
+
+/// How a page has its keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Notation<'a> {
+    /// As in addresses.
+    Encoded,
+    /// The store does not say. Some answer keys as they are although they were asked to encode them: those that begin with what
+    /// was asked for.
+    Unsaid { prefix: &'a str },
+}
+
+impl<'a> Notation<'a> {
+    fn of(page: &ListObjectsV2Output, query: &'a Query) -> Self {
+        match page.encoding_type() {
+            Some(EncodingType::Url) => Notation::Encoded,
+            _ => Notation::Unsaid { prefix: &query.prefix },
+        }
+    }
+
+    fn read(self, key: &str) -> String {
+        match self {
+            Notation::Unsaid { prefix } if key.starts_with(prefix) => key.to_owned(),
+            _ => decode(key),
         }
     }
 }
@@ -268,5 +297,19 @@ mod tests {
     #[test]
     fn a_key_in_the_notation_of_addresses_is_read_as_it_is() {
         assert_eq!(decode("a/b%20c%2Bd+e%C3%A4"), "a/b c+d e\u{e4}");
+    }
+
+    #[test]
+    fn a_key_that_the_store_did_not_encode_though_it_was_asked_to_is_taken_as_it_is() {
+        let query = Query { prefix: "my reg+1/".to_owned(), folded: false, after: None, limit: None };
+        let page = |encoding| ListObjectsV2Output::builder().set_encoding_type(encoding).build();
+        for (encoding, key) in [
+            (None, "my reg+1/docker"),
+            (None, "my+reg%2B1/docker"),
+            (Some(EncodingType::Url), "my+reg%2B1/docker"),
+            (Some(EncodingType::Url), "my%20reg%2B1%2Fdocker"),
+        ] {
+            assert_eq!(Notation::of(&page(encoding), &query).read(key), "my reg+1/docker", "{key}");
+        }
     }
 }

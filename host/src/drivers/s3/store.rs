@@ -50,7 +50,8 @@ pub(super) struct Store {
 /// What is said of each object that is written.
 #[derive(Debug)]
 pub(super) struct ObjectOptions {
-    pub(super) acl: ObjectCannedAcl,
+    /// None: the bucket takes none.
+    pub(super) acl: Option<ObjectCannedAcl>,
     pub(super) encryption: Option<ServerSideEncryption>,
     pub(super) kms_key: Option<String>,
     pub(super) storage_class: Option<StorageClass>,
@@ -66,7 +67,7 @@ macro_rules! describe {
     ($request:expr, $object:expr) => {
         $request
             .content_type("application/octet-stream")
-            .acl($object.acl.clone())
+            .set_acl($object.acl.clone())
             .set_server_side_encryption($object.encryption.clone())
             .set_ssekms_key_id($object.kms_key.clone())
             .set_storage_class($object.storage_class.clone())
@@ -84,7 +85,7 @@ impl ObjectOptions {
             Checksum::Sha256 => Some(ChecksumAlgorithm::Sha256),
         };
         ObjectOptions {
-            acl: ObjectCannedAcl::from(&*config.objectacl),
+            acl: Some(&*config.objectacl).filter(|acl| !acl.is_empty()).map(ObjectCannedAcl::from),
             encryption: config.encrypt.then_some(if has_key {
                 ServerSideEncryption::AwsKms
             } else {
@@ -276,5 +277,19 @@ impl aws_credential_types::provider::ProvideCredentials for SharedChain {
         Self: 'a,
     {
         self.0.provide_credentials()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_without_acls_is_sent_none() {
+        let acl = |objectacl: &str| {
+            ObjectOptions::new(&S3Config { objectacl: objectacl.to_owned(), ..S3Config::default() }).acl
+        };
+        assert_eq!(acl(""), None);
+        assert_eq!(acl("private"), Some(ObjectCannedAcl::Private));
     }
 }
