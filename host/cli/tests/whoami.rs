@@ -5,9 +5,11 @@
 mod support;
 
 use std::process::{Command, Output};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use support::fake::{Asked, Fake};
+use support::served::Served;
 
 const SECRET: &str = "very-secret-access-key";
 
@@ -117,6 +119,34 @@ fn a_profile_of_the_shared_configuration_is_used() {
     command.env("AWS_SHARED_CREDENTIALS_FILE", file.path()).env("AWS_PROFILE", "registry");
     let said = said(command);
     assert!(said.contains("access key AKPROFILE") && said.contains("the shared configuration"), "{said}");
+}
+
+#[test]
+fn keys_that_were_replaced_in_their_file_are_used_once_the_store_refuses_the_old_ones() {
+    let profile = |key: &str| format!("[default]\naws_access_key_id = {key}\naws_secret_access_key = {SECRET}\n");
+    let valid = Arc::new(Mutex::new("AKOLD"));
+    let knows = Arc::clone(&valid);
+    let store = Fake::start(move |asked| match asked.key() == Some(*knows.lock().unwrap()) {
+        true => (200, "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>".to_owned()),
+        false => (403, "<Error><Code>InvalidAccessKeyId</Code><Message>no</Message></Error>".to_owned()),
+    });
+    let environment = [
+        ("AWS_SHARED_CREDENTIALS_FILE", "credentials"),
+        ("AWS_CONFIG_FILE", "/dev/null"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ];
+    let served = Served::start_with(&environment, |directory| {
+        std::fs::write(directory.path().join("credentials"), profile("AKOLD")).unwrap();
+        let parameters = format!("{{ bucket: b, forcepathstyle: true, regionendpoint: \"{}\" }}", store.url);
+        Some(format!("version: 0.1\nstorage: {{ s3: {parameters} }}\n"))
+    });
+    let tags = || served.curl(&[&format!("http://{}/v2/a/tags/list", served.address)]).0;
+    assert_eq!(tags(), 200);
+    *valid.lock().unwrap() = "AKNEW";
+    assert_eq!(tags(), 500, "the file has the old ones still");
+    std::fs::write(served.path("credentials"), profile("AKNEW")).unwrap();
+    assert_eq!(tags(), 200);
+    assert!(served.logs("access key AKNEW").contains("the shared configuration"));
 }
 
 /// STS, which gives keys for a token, and says who they are.

@@ -29,6 +29,11 @@ impl Served {
     /// Starts it in a directory of its own, which `prepare` fills and for which it returns the configuration; `DEBUG` in it
     /// becomes the address for operators. Waits until it listens.
     pub(crate) fn start(prepare: impl FnOnce(&TempDir) -> Option<String>) -> Self {
+        Self::start_with(&[], prepare)
+    }
+
+    /// As [`start`](Self::start), with an environment of its own for what begins with `AWS_`.
+    pub(crate) fn start_with(environment: &[(&str, &str)], prepare: impl FnOnce(&TempDir) -> Option<String>) -> Self {
         let directory = TempDir::new().unwrap();
         let (address, debug) = (free_address(), free_address());
         let mut command = super::command(&["serve"]);
@@ -39,6 +44,10 @@ impl Served {
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"REGISTRY_")) {
             command.env_remove(name);
         }
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"AWS_")) {
+            command.env_remove(name);
+        }
+        command.envs(environment.iter().copied());
         command.current_dir(&directory).env("REGISTRY_HTTP_ADDR", &address);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));

@@ -50,6 +50,12 @@ impl Refusal {
         matches!(&*self.code, "NoSuchUpload" | "NoSuchKey" | "NotFound")
     }
 
+    /// Returns whether it may be for the credentials, which others may have replaced.
+    pub(super) fn is_of_credentials(&self) -> bool {
+        matches!(&*self.code, "ExpiredToken" | "TokenRefreshRequired" | "InvalidToken" | "InvalidAccessKeyId")
+            || matches!(self.status, 401 | 403)
+    }
+
     /// Returns whether the range begins beyond the object's end.
     pub(super) fn is_beyond_end(&self) -> bool {
         self.status == 416 || self.code == "InvalidRange"

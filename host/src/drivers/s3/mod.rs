@@ -41,6 +41,7 @@ mod copy;
 mod credentials;
 mod delete;
 mod error;
+mod identity;
 mod keys;
 mod list;
 mod multipart;

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use aws_config::provider_config::ProviderConfig;
 use aws_sdk_s3::config::{
-    BehaviorVersion, IdentityCache, Region, RequestChecksumCalculation, ResponseChecksumValidation,
-    StalledStreamProtectionConfig,
+    BehaviorVersion, Region, RequestChecksumCalculation, ResponseChecksumValidation, StalledStreamProtectionConfig,
 };
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::{ChecksumAlgorithm, ObjectCannedAcl, ServerSideEncryption, StorageClass};
@@ -20,6 +19,7 @@ use futures::FutureExt;
 use super::connector::Connector;
 use super::credentials::Chain;
 use super::error::{Effect, Refusal, failure, root_cause};
+use super::identity::Identities;
 use super::keys::Keys;
 use super::{Checksum, ListOrder, S3Config};
 use crate::base::retry::{Repeat, Retry, RetryPolicy};
@@ -103,16 +103,18 @@ impl Store {
     pub(super) fn new(config: S3Config, policy: RetryPolicy) -> Result<Self> {
         let connector = Connector::new(config.skipverify, &config.useragent, config.logs_requests())?;
         let region = Region::new(config.region.clone());
+        let (others, of) = (connector.for_others(), region.clone());
         let provider =
-            ProviderConfig::without_region().with_http_client(connector.for_others()).with_region(Some(region.clone()));
-        let credentials = Arc::new(Chain::new(&config, &provider));
+            move || ProviderConfig::without_region().with_http_client(others.clone()).with_region(Some(of.clone()));
+        let identities = Identities::new();
+        let credentials = Arc::new(Chain::new(&config, Box::new(provider), identities.clone()));
         let mut sdk = Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .http_client(connector.clone())
             .region(region)
             .credentials_provider(SharedChain(credentials.clone()))
             // One for all clients of this bucket, so that credentials are got once.
-            .identity_cache(IdentityCache::lazy().build())
+            .identity_cache(identities)
             .force_path_style(config.forcepathstyle)
             .accelerate(config.accelerate)
             // `base` tries again, knows the operation's budget, and waits.
@@ -162,7 +164,7 @@ impl Store {
     }
 
     /// Sends a request, again where that may help. The store's refusal is an answer like others: what it means depends
-    /// on what was asked.
+    /// on what was asked. One of credentials that were replaced in their file since is asked once more, with the new ones.
     pub(super) async fn send<T, E, F>(
         &self,
         effect: Effect,
@@ -187,7 +189,13 @@ impl Store {
         };
         // Each of this driver's requests, done twice, does the same; the two that do not are looked after where they
         // are made.
-        self.retry.run(Repeat::Always, attempt).await
+        let renewals = self.credentials.renewals();
+        match self.retry.run(Repeat::Always, attempt).await? {
+            Err(refusal) if refusal.is_of_credentials() && self.credentials.renew(renewals).await => {
+                self.retry.run(Repeat::Always, attempt).await
+            }
+            answer => Ok(answer),
+        }
     }
 
     /// Returns the client to send bytes with that have such a checksum. None must be sent for an upload that was begun
