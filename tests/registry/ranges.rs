@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::bench::Bench;
 use crate::client::Response;
 use crate::content::content;
-use crate::requirement::{Outcome, Requirement, requirements, same};
+use crate::requirement::{Outcome, Requirement, ensure, requirements, same};
 use crate::upload::push_blob;
 
 pub(crate) fn requirements() -> Vec<Requirement> {
@@ -18,6 +18,10 @@ pub(crate) fn requirements() -> Vec<Requirement> {
         Should All end_2_a_range_beyond_the_end_stops_at_it,
         Should All end_2_a_range_that_begins_beyond_the_end_is_416_with_the_size,
         Should All end_2_several_ranges_are_answered_rightly_or_whole,
+        Wharf All end_2_several_ranges_come_as_parts_of_one_answer,
+        Wharf All end_2_of_several_ranges_those_in_the_blob_come,
+        Wharf All end_2_ranges_that_overlap_or_are_many_give_no_more_than_the_whole_blob,
+        Wharf All end_2_any_range_of_an_empty_blob_gives_the_empty_blob,
         Should All end_2_a_range_that_ends_before_it_begins_gives_no_part,
         Should All end_2_a_range_of_another_unit_is_ignored,
         Should All end_2_a_range_of_head_is_ignored,
@@ -215,6 +219,59 @@ async fn end_2_a_range_that_begins_beyond_the_end_is_416_with_the_size(bench: &B
 async fn end_2_several_ranges_are_answered_rightly_or_whole(bench: &Bench) -> Outcome {
     for range in ["bytes=0-9,100-199", "bytes=100-199, 0-9, -5", "bytes=0-9,5000-", "bytes=0-499,500-999"] {
         ask(bench, range).await?;
+    }
+    Ok(())
+}
+
+/// In the order in which they were asked for, each with its place.
+async fn end_2_several_ranges_come_as_parts_of_one_answer(bench: &Bench) -> Outcome {
+    for (range, required) in
+        [("bytes=0-9,100-119", vec![(0, 9), (100, 119)]), ("bytes=900-, 0-0 ,-5", vec![(900, 999), (0, 0), (995, 999)])]
+    {
+        let (blob, response) = ask(bench, range).await?;
+        same(range, response.status, 206)?;
+        ensure(response.header("content-range").is_none(), response.because("the whole has a place"))?;
+        let boundary = response.required("content-type")?.strip_prefix("multipart/byteranges; boundary=");
+        let boundary = boundary.ok_or_else(|| response.because("the answer is not in parts"))?;
+        let seen = parts(boundary, &response.body);
+        let required: Vec<(String, Bytes)> = required
+            .into_iter()
+            .map(|(first, last)| (format!("bytes {first}-{last}/{SIZE}"), blob.slice(first..=last)))
+            .collect();
+        same(range, seen, required)?;
+        ensure(response.body.ends_with(format!("--{boundary}--\r\n").as_bytes()), response.because("it has no end"))?;
+    }
+    // Whoever knows the digest and the tag of the whole may put parts together.
+    let (_, response) = ask(bench, "bytes=0-9,100-119").await?;
+    response.required("etag")?;
+    response.required("docker-content-digest").map(drop)
+}
+
+async fn end_2_of_several_ranges_those_in_the_blob_come(bench: &Bench) -> Outcome {
+    part(bench, "bytes=5000-,0-9", 0, 9).await?;
+    let (_, response) = ask(bench, "bytes=5000-,-0,1000-1001").await?;
+    same("the status", response.status, 416)
+}
+
+/// RFC 9110, section 14.2: they are a sign of a broken client, or of one that wants the server to do much for little.
+async fn end_2_ranges_that_overlap_or_are_many_give_no_more_than_the_whole_blob(bench: &Bench) -> Outcome {
+    let many: Vec<String> = (0..100).map(|number| format!("{}-{}", number * 9, number * 9)).collect();
+    for range in ["bytes=0-,0-,0-", "bytes=0-599,300-899", &format!("bytes={}", many.join(","))] {
+        let (_, response) = ask(bench, range).await?;
+        same(range, response.status, 200)?;
+    }
+    Ok(())
+}
+
+/// As Go's library answers: some clients send the header with every request.
+async fn end_2_any_range_of_an_empty_blob_gives_the_empty_blob(bench: &Bench) -> Outcome {
+    let repository = bench.repository();
+    let digest = push_blob(&bench.client, &repository, &Bytes::new()).await?;
+    for range in ["bytes=0-", "bytes=0-0", "bytes=-5", "bytes=5-9", "bytes=0-,5-"] {
+        let request = bench.client.get(format!("/v2/{repository}/blobs/{digest}")).header("range", range);
+        let response = request.expect(200).await?;
+        response.has("content-length", "0")?;
+        response.has_body(b"")?;
     }
     Ok(())
 }

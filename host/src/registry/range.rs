@@ -2,7 +2,10 @@
 
 use crate::contract::ByteRange;
 
-/// A `Range` header with a single range.
+/// How many ranges of a header are answered. Whoever asks for more gets the whole.
+const MAX_RANGES: usize = 16;
+
+/// A range of a `Range` header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
     /// From an offset to an inclusive end, or to the end of the file.
@@ -12,16 +15,20 @@ pub(super) enum Wanted {
 }
 
 impl Wanted {
-    /// Reads a header; none if it is to be passed over: another unit, several ranges, or a form that is none. Answering
-    /// the whole is right for all of these.
-    pub(super) fn parse(header: &str) -> Option<Self> {
+    /// Reads a header, into one range or more; none if it is to be passed over: another unit, too many ranges, or a form that
+    /// is none. Answering the whole is right for all of these.
+    pub(super) fn parse(header: &str) -> Option<Vec<Self>> {
         let (unit, set) = header.split_once('=')?;
         if !unit.trim().eq_ignore_ascii_case("bytes") {
             return None;
         }
         // A list may have empty elements (RFC 9110, 5.6.1).
-        let mut ranges = set.split(',').map(str::trim).filter(|range| !range.is_empty());
-        let range = ranges.next().filter(|_| ranges.next().is_none())?;
+        let ranges = set.split(',').map(str::trim).filter(|range| !range.is_empty());
+        let ranges: Vec<Self> = ranges.take(MAX_RANGES + 1).map(Self::parse_one).collect::<Option<_>>()?;
+        (1..=MAX_RANGES).contains(&ranges.len()).then_some(ranges)
+    }
+
+    fn parse_one(range: &str) -> Option<Self> {
         let (first, last) = range.split_once('-')?;
         if first.is_empty() {
             return number(last).map(Wanted::Last);
@@ -93,7 +100,7 @@ mod tests {
 
     #[test]
     fn ranges_mean_what_rfc_9110_says() {
-        let of = |header, size| Wanted::parse(header).map(|wanted| wanted.of(size));
+        let of = |header, size| Wanted::parse(header).map(|wanted| wanted[0].of(size));
         assert_eq!(of("bytes=0-9", 100), Some(Some((0, 9))));
         assert_eq!(of("bytes=90-", 100), Some(Some((90, 99))));
         assert_eq!(of("bytes=-10", 100), Some(Some((90, 99))));
@@ -104,11 +111,14 @@ mod tests {
             assert_eq!(of(unsatisfiable, 100), Some(None), "{unsatisfiable}");
         }
         for passed_over in
-            ["bytes=9-0", "bytes=a-b", "bytes=", "bytes=-", "items=0-9", "bytes=0-1,5-6", "", "bytes=+1-2"]
+            ["bytes=9-0", "bytes=a-b", "bytes=", "bytes=-", "items=0-9", "bytes=0-1,5-6,7", "", "bytes=+1-2"]
         {
             assert_eq!(of(passed_over, 100), None, "{passed_over}");
         }
         assert_eq!(of("bytes=0-0", 0), Some(None));
+        let several = |count| format!("bytes={}", vec!["0-0"; count].join(","));
+        assert_eq!(Wanted::parse(&several(MAX_RANGES)).map(|ranges| ranges.len()), Some(MAX_RANGES));
+        assert_eq!(Wanted::parse(&several(MAX_RANGES + 1)), None);
     }
 
     #[test]
@@ -125,14 +135,17 @@ mod tests {
     proptest! {
         #[test]
         fn a_part_lies_within_the_file(header in "(bytes=)?[0-9]{0,20}-[0-9]{0,20}", size in any::<u64>()) {
-            if let Some((first, last)) = Wanted::parse(&header).and_then(|wanted| wanted.of(size)) {
+            if let Some((first, last)) = Wanted::parse(&header).and_then(|wanted| wanted[0].of(size)) {
                 prop_assert!(first <= last && last < size);
             }
         }
 
         #[test]
         fn no_header_panics(header in any::<String>(), size in any::<u64>()) {
-            let _ = (Wanted::parse(&header).map(|wanted| wanted.of(size)), ChunkRange::parse(&header));
+            for wanted in Wanted::parse(&header).unwrap_or_default() {
+                let _ = wanted.of(size);
+            }
+            let _ = ChunkRange::parse(&header);
         }
     }
 }

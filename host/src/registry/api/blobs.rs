@@ -22,7 +22,7 @@ use crate::registry::store::{Blob, verify};
 use crate::registry::{Digest, RepositoryName};
 
 /// How long a client waits that has as many downloads as it may.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A blob that is sent to a client.
 struct Open {
@@ -63,28 +63,31 @@ impl Call<'_> {
             let Some(size) = store.blob_size(name, digest).await? else { return Err(unknown(digest)) };
             return whole(digest, size, Body::empty());
         }
-        match self.wanted(digest) {
-            None => {
-                let open = self.open(name, digest, ByteRange::ALL).await?.ok_or_else(|| unknown(digest))?;
-                whole(digest, open.size, open.body)
-            }
-            Some(wanted) => self.get_range(name, digest, wanted).await,
+        match self.wanted(digest).as_deref() {
+            None | Some([]) => self.get_whole(name, digest).await,
+            Some(&[wanted]) => self.get_range(name, digest, wanted).await,
+            Some(several) => self.get_ranges(name, digest, several).await,
         }
     }
 
-    async fn get_range(&self, name: &RepositoryName, digest: &Digest, wanted: Wanted) -> Result<Response> {
+    pub(super) async fn get_whole(&self, name: &RepositoryName, digest: &Digest) -> Result<Response> {
+        let open = self.open(name, digest, ByteRange::ALL).await?.ok_or_else(|| unknown(digest))?;
+        whole(digest, open.size, open.body)
+    }
+
+    pub(super) async fn get_range(&self, name: &RepositoryName, digest: &Digest, wanted: Wanted) -> Result<Response> {
         let store = self.registry.store();
         let range = match wanted.without_size() {
             Some(range) => range,
             None => {
                 let Some(size) = store.blob_size(name, digest).await? else { return Err(unknown(digest)) };
-                let (first, last) = wanted.of(size).ok_or_else(|| unsatisfiable(size))?;
+                let Some((first, last)) = wanted.of(size) else { return nothing_of(digest, size) };
                 ByteRange::new(first, last - first + 1)
             }
         };
         let Open { size, body } = self.open(name, digest, range).await?.ok_or_else(|| unknown(digest))?;
         // A range that begins at the end of the file opens, and holds nothing.
-        let (first, last) = wanted.of(size).ok_or_else(|| unsatisfiable(size))?;
+        let Some((first, last)) = wanted.of(size) else { return nothing_of(digest, size) };
         let mut response = Response::new(body);
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
         let headers = response.headers_mut();
@@ -95,7 +98,7 @@ impl Call<'_> {
     }
 
     /// Opens a blob for the client, if it may have one more; none if the repository has no such blob. What is small is read
-    /// at once, and holds nothing of the store while the client takes it.
+    /// at once, and holds nothing of the store while the client takes it. Of a range behind the end there is nothing.
     async fn open(&self, name: &RepositoryName, digest: &Digest, range: ByteRange) -> Result<Option<Open>> {
         let store = self.registry.store();
         let (downloads, client) = (self.registry.downloads(), client(self.parts));
@@ -112,7 +115,7 @@ impl Call<'_> {
         let opened = match store.open_blob(name, digest, range).await {
             Err(error) if matches!(error.kind(), ErrorKind::InvalidOffset { .. }) => {
                 let size = store.blob_size(name, digest).await?.ok_or_else(|| unknown(digest))?;
-                return Err(unsatisfiable(size));
+                return Ok(Some(Open { size, body: Body::empty() }));
             }
             opened => opened?,
         };
@@ -138,8 +141,8 @@ impl Call<'_> {
         Ok(Some(Open { size, body }))
     }
 
-    /// Returns the range that is asked for, if it is to be answered.
-    fn wanted(&self, digest: &Digest) -> Option<Wanted> {
+    /// Returns the ranges that are asked for, if they are to be answered.
+    fn wanted(&self, digest: &Digest) -> Option<Vec<Wanted>> {
         let wanted = Wanted::parse(self.header(RANGE)?)?;
         // A blob never changes: it is the one that the client has a part of, or the client means another.
         match self.header(IF_RANGE) {
@@ -182,7 +185,7 @@ fn whole(digest: &Digest, size: u64, body: Body) -> Result<Response> {
 }
 
 /// Adds what is said of a blob, whole or not.
-fn describe(headers: &mut HeaderMap, digest: &Digest, length: u64) -> Result<()> {
+pub(super) fn describe(headers: &mut HeaderMap, digest: &Digest, length: u64) -> Result<()> {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
@@ -196,17 +199,22 @@ pub(super) fn etag(digest: &Digest) -> Result<HeaderValue> {
     HeaderValue::try_from(format!("\"{digest}\"")).map_err(|error| Failure::new(Code::Unknown, error))
 }
 
-fn unknown(digest: &Digest) -> Failure {
+pub(super) fn unknown(digest: &Digest) -> Failure {
     Failure::new(Code::BlobUnknown, "the repository has no such blob")
         .with_detail(serde_json::json!({ "digest": digest.as_str() }))
 }
 
-fn unsatisfiable(size: u64) -> Failure {
+/// The answer to ranges of which a blob has no byte. Of an empty blob it is the empty blob, as Go's library answers: some clients
+/// send the header with every request.
+pub(super) fn nothing_of(digest: &Digest, size: u64) -> Result<Response> {
+    if size == 0 {
+        return whole(digest, 0, Body::empty());
+    }
     let failure = Failure::new(Code::RangeInvalid, format_args!("the blob has {size} bytes, and none in this range"));
-    match HeaderValue::try_from(format!("bytes */{size}")) {
+    Err(match HeaderValue::try_from(format!("bytes */{size}")) {
         Ok(range) => failure.with_header(CONTENT_RANGE, range),
         Err(_) => failure,
-    }
+    })
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 pub(super) mod address;
 pub(super) mod authority;
 mod blobs;
+mod byteranges;
 mod held;
 pub(super) mod incoming;
 mod lists;
