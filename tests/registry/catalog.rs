@@ -12,6 +12,7 @@ pub(crate) fn requirements() -> Vec<Requirement> {
         Wharf All catalog_repositories_are_in_one_order,
         Wharf All catalog_a_repository_within_another_is_listed_too,
         Wharf All catalog_n_and_last_give_what_follows,
+        Wharf All catalog_last_may_be_what_no_name_can_be,
         Wharf All catalog_the_link_leads_on,
         Wharf All catalog_n_of_zero_gives_an_empty_list,
         Wharf All catalog_an_n_that_is_no_number_is_400,
@@ -92,6 +93,16 @@ async fn catalog_n_and_last_give_what_follows(bench: &Bench) -> Outcome {
     same("the repositories", seen, vec![format!("{root}/b"), format!("{root}/c")])?;
     let (seen, _) = page(&bench.client, &format!("?n=1&last={root}/aa")).await?;
     same("the repositories", seen, vec![format!("{root}/b")])
+}
+
+async fn catalog_last_may_be_what_no_name_can_be(bench: &Bench) -> Outcome {
+    let root = repositories(bench, &["/a", "/b"]).await?;
+    for (last, required) in [("%2FA", vec!["/a", "/b"]), ("%2Fa%7B", vec!["/b"]), ("%2FaB%20", vec!["/b"])] {
+        let (seen, _) = page(&bench.client, &format!("?n=1000&last={}{last}", root.replace('/', "%2F"))).await?;
+        let seen: Vec<&str> = seen.iter().filter_map(|name| name.strip_prefix(&root)).collect();
+        same(format_args!("the repositories after {last}"), seen, required)?;
+    }
+    Ok(())
 }
 
 async fn catalog_the_link_leads_on(bench: &Bench) -> Outcome {

@@ -20,6 +20,7 @@ mod hostile;
 mod image;
 mod invariants;
 mod list;
+mod manifest_forms;
 mod manifests;
 mod mount;
 mod properties;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
     requirements.extend(chunks::requirements());
     requirements.extend(mount::requirements());
     requirements.extend(manifests::requirements());
+    requirements.extend(manifest_forms::requirements());
     requirements.extend(list::requirements());
     requirements.extend(catalog::requirements());
     requirements.extend(delete::requirements());

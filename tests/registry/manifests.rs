@@ -43,6 +43,8 @@ pub(crate) fn requirements() -> Vec<Requirement> {
         Should All end_7_a_manifest_that_is_too_large_is_413,
         Must All end_7_a_tag_has_up_to_128_characters,
         Wharf All end_7b_tags_in_the_query_are_set_where_the_answer_says_so,
+        Wharf Own end_7b_ten_tags_in_the_query_are_set_and_named,
+        Wharf Own end_7b_too_many_tags_or_invalid_ones_set_none,
     ]
 }
 
@@ -400,4 +402,41 @@ async fn end_7b_tags_in_the_query_are_set_where_the_answer_says_so(bench: &Bench
         pull(&bench.client, &repository, tag).expect(status).await?;
     }
     pull(&bench.client, &repository, &manifest.digest).expect(200).await?.has_body(&manifest.bytes)
+}
+
+async fn end_7b_ten_tags_in_the_query_are_set_and_named(bench: &Bench) -> Outcome {
+    let repository = bench.repository();
+    let before = Image::new(2).push(&bench.client, &repository, "t0").await?;
+    let image = Image::new(1);
+    image.push_blobs(&bench.client, &repository).await?;
+    let manifest = image.manifest();
+    let tags: Vec<String> = (0..10).map(|number| format!("t{number}")).collect();
+    // The last stands twice.
+    let reference = format!("{}?tag={}&tag=t9", manifest.digest, tags.join("&tag="));
+    let response = manifest.push(&bench.client, &repository, &reference).await?;
+    let said: Vec<&str> = response.headers.get_all("oci-tag").iter().filter_map(|value| value.to_str().ok()).collect();
+    same("OCI-Tag", said, tags.iter().map(String::as_str).collect())?;
+    for tag in &tags {
+        pull(&bench.client, &repository, tag).expect(200).await?.has_body(&manifest.bytes)?;
+    }
+    pull(&bench.client, &repository, &before.digest).expect(200).await?;
+    // By a tag, there is one: that of the path.
+    let response = manifest.push(&bench.client, &repository, "path?tag=query").await?;
+    ensure(response.header("oci-tag").is_none(), response.because("a tag of the query counts"))?;
+    pull(&bench.client, &repository, "query").expect(404).await.map(drop)
+}
+
+async fn end_7b_too_many_tags_or_invalid_ones_set_none(bench: &Bench) -> Outcome {
+    let (repository, image) = (bench.repository(), Image::new(1));
+    image.push_blobs(&bench.client, &repository).await?;
+    let manifest = image.manifest();
+    let many: Vec<String> = (0..200).map(|number| format!("t{number}")).collect();
+    let reference = format!("{}?tag={}", manifest.digest, many.join("&tag="));
+    manifest.put(&bench.client, &repository, &reference).expect(414).await?;
+    for invalid in ["t0&tag=..", "t0&tag=a%2Fb", "t0&tag=sha256:0"] {
+        let reference = format!("{}?tag={invalid}", manifest.digest);
+        manifest.put(&bench.client, &repository, &reference).expect_error(&[400], &["TAG_INVALID"]).await?;
+    }
+    pull(&bench.client, &repository, "t0").expect(404).await?;
+    pull(&bench.client, &repository, &manifest.digest).expect(404).await.map(drop)
 }

@@ -31,6 +31,7 @@ pub(crate) fn requirements() -> Vec<Requirement> {
         Must All end_12a_a_deleted_subject_keeps_its_referrers,
         Must All end_12a_a_referrer_of_a_referrer_is_listed,
         Must All end_12a_many_referrers_are_listed_all,
+        Must All end_12a_referrers_come_in_pages_of_4_mib_with_links,
         Should All end_12b_an_artifact_type_filters_and_is_named,
         Should All end_12b_an_artifact_type_that_nothing_has_gives_an_empty_index,
         Should All end_12b_a_type_with_a_plus_is_filtered,
@@ -280,6 +281,41 @@ async fn end_12a_many_referrers_are_listed_all(bench: &Bench) -> Outcome {
         seen.iter().filter_map(|descriptor| descriptor["digest"].as_str().map(str::to_owned)).collect();
     same("how many are listed", seen.len(), required.len())?;
     ensure(digests == required, "others are listed than were pushed")
+}
+
+/// An index is a manifest, and clients take none that is larger. Half of these are of a type that is filtered out.
+async fn end_12a_referrers_come_in_pages_of_4_mib_with_links(bench: &Bench) -> Outcome {
+    let repository = bench.repository();
+    let subject = Image::new(1).push(&bench.client, &repository, "one").await?;
+    let image = referrer(2, &subject);
+    image.push_blobs(&bench.client, &repository).await?;
+    for number in 0..100 {
+        let annotations = json!({ "number": number.to_string(), "padding": "x".repeat(90_000) });
+        let kind = if number % 2 == 0 { SBOM } else { SIGNATURE };
+        let manifest = image.clone().with("annotations", annotations).with("artifactType", kind).manifest();
+        manifest.push(&bench.client, &repository, &manifest.digest).await?;
+    }
+    for (query, required, most) in [("", 100, 3), (&*format!("?artifactType={SBOM}"), 50, 2)] {
+        let mut next = Some(format!("/v2/{repository}/referrers/{}{query}", subject.digest));
+        let (mut digests, mut pages) = (BTreeSet::new(), 0);
+        while let Some(target) = next {
+            let (response, manifests) = ask(bench, &target).await?;
+            let size = response.body.len();
+            ensure(size <= 4 * 1024 * 1024, format_args!("{target}: {size} bytes"))?;
+            ensure(!manifests.is_empty(), format_args!("{target}: a page without referrers"))?;
+            same("the filter", response.header("oci-filters-applied").is_some(), !query.is_empty())?;
+            let kinds = manifests.iter().filter(|it| it["artifactType"].as_str() == Some(SBOM)).count();
+            ensure(query.is_empty() || kinds == manifests.len(), format_args!("{target}: another type is listed"))?;
+            for descriptor in manifests {
+                ensure(digests.insert(descriptor["digest"].to_string()), format_args!("{descriptor} is listed twice"))?;
+            }
+            pages += 1;
+            next = response.next()?;
+        }
+        same(format_args!("how many are listed for {query:?}"), digests.len(), required)?;
+        ensure(pages <= most, format_args!("{pages} pages for {query:?}"))?;
+    }
+    Ok(())
 }
 
 /// Pushes a subject, and what refers to it by two types; asks for one of them.

@@ -1,8 +1,9 @@
 //! Where a registry keeps what: Distribution's layout (`registry/storage/paths.go`), so that either registry works on the
 //! other's store.
 //!
-//! One directory is Wharf's own, `_manifests/referrers` of a repository: which manifests name which subject. Distribution
-//! does not look there.
+//! Two things are Wharf's own, and Distribution does not look at them: the directory `_manifests/referrers` of a repository,
+//! which says which manifests name which subject; and a file `mediatype` beside the link of a manifest that does not say itself
+//! what it is.
 
 use super::name::MAX_NAME;
 use super::{Algorithm, Digest, RepositoryName, Tag};
@@ -62,6 +63,11 @@ pub(super) fn revisions(name: &RepositoryName) -> StoragePath {
 /// Says that a manifest can be read in a repository.
 pub(super) fn revision_link(name: &RepositoryName, digest: &Digest) -> StoragePath {
     path(format!("{REPOSITORIES}/{name}/_manifests/revisions/{}/link", directory_of(digest)))
+}
+
+/// Says what a manifest was pushed as that does not say it itself.
+pub(super) fn revision_type(name: &RepositoryName, digest: &Digest) -> StoragePath {
+    path(format!("{REPOSITORIES}/{name}/_manifests/revisions/{}/mediatype", directory_of(digest)))
 }
 
 /// The tags of a repository.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{Digest, InvalidDigest, members};
 
@@ -16,11 +17,18 @@ pub(super) const DOCKER_LIST: &str = "application/vnd.docker.distribution.manife
 const DOCKER_SCHEMA_1: &str = "application/vnd.docker.distribution.manifest.v1+json";
 const DOCKER_SCHEMA_1_SIGNED: &str = "application/vnd.docker.distribution.manifest.v1+prettyjws";
 
+/// Whether a media type is that of a manifest or an index.
+fn is_manifest_type(media_type: &str) -> bool {
+    [OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST].contains(&media_type)
+}
+
 /// A manifest, as far as a registry reads it.
 #[derive(Clone, Debug)]
 pub(super) struct Manifest {
     /// What it is served as.
     pub(super) media_type: String,
+    /// Who says so.
+    pub(super) type_from: TypeFrom,
     /// What it refers to.
     pub(super) content: Content,
     /// The manifest that it says something about.
@@ -30,19 +38,32 @@ pub(super) struct Manifest {
     annotations: BTreeMap<String, String>,
 }
 
+/// Where the media type of a manifest comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TypeFrom {
+    /// From the document itself, which is what everybody reads.
+    Document,
+    /// From what was said beside it.
+    ContentType,
+    /// From its form, since nobody says: an OCI document.
+    Form,
+}
+
 /// What a manifest refers to.
 #[derive(Clone, Debug)]
 pub(super) enum Content {
     /// Blobs: the configuration and the layers, without those that lie elsewhere.
     Blobs(Vec<Digest>),
-    /// Other manifests, with their platforms.
+    /// Other manifests, with their platforms; or blobs, as in the caches that BuildKit exports.
     Manifests(Vec<Child>),
 }
 
-/// A manifest of an index.
+/// An entry of an index.
 #[derive(Clone, Debug)]
 pub(super) struct Child {
     pub(super) digest: Digest,
+    /// Whether its media type is a manifest's. Others may be blobs.
+    pub(super) is_manifest: bool,
     /// `linux`, `amd64`: of Docker's lists, which older clients cannot read.
     pub(super) platform: Option<(String, String)>,
 }
@@ -63,7 +84,7 @@ impl From<InvalidDigest> for InvalidManifest {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Referrer {
     media_type: String,
-    pub(super) digest: String,
+    digest: String,
     size: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) artifact_type: Option<String>,
@@ -81,7 +102,7 @@ struct Document {
     layers: Option<Vec<Descriptor>>,
     manifests: Option<Vec<Descriptor>>,
     subject: Option<Descriptor>,
-    annotations: Option<BTreeMap<String, String>>,
+    annotations: Option<BTreeMap<String, Option<String>>>,
 }
 
 #[derive(Deserialize)]
@@ -113,6 +134,21 @@ impl Descriptor {
         let is_foreign = |kind: &str| kind.contains(".foreign.") || kind.contains(".nondistributable.");
         self.urls.as_ref().is_some_and(|urls| !urls.is_empty()) && self.media_type.as_deref().is_some_and(is_foreign)
     }
+}
+
+/// Returns what a manifest of Docker's schema 1 is served as; none if it is no such manifest. Nobody pushes them any more, but
+/// old stores have some, with or without their signatures.
+pub(super) fn schema_1_type(bytes: &[u8]) -> Option<&'static str> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Schema1 {
+        schema_version: u64,
+        signatures: Option<Vec<serde::de::IgnoredAny>>,
+    }
+    let manifest: Schema1 =
+        serde_json::from_slice(bytes).ok().filter(|manifest: &Schema1| manifest.schema_version == 1)?;
+    let is_signed = manifest.signatures.is_some_and(|signatures| !signatures.is_empty());
+    Some(if is_signed { DOCKER_SCHEMA_1_SIGNED } else { DOCKER_SCHEMA_1 })
 }
 
 /// Cuts a text of the client's to what can stand in a sentence.
@@ -159,6 +195,11 @@ impl Manifest {
         }
         // Without either: an OCI document, of which the form tells which.
         let by_form = if document.manifests.is_some() { OCI_INDEX } else { OCI_MANIFEST };
+        let type_from = match (&document.media_type, given) {
+            (Some(_), _) => TypeFrom::Document,
+            (None, Some(_)) => TypeFrom::ContentType,
+            (None, None) => TypeFrom::Form,
+        };
         let media_type = given.map(str::to_owned).or(document.media_type).unwrap_or_else(|| by_form.to_owned());
 
         let is_index = match &*media_type {
@@ -176,22 +217,25 @@ impl Manifest {
             return invalid("the manifest has both layers or a configuration and manifests");
         }
         let content = if is_index {
-            let Some(children) = &document.manifests else { return invalid("the index has no list of manifests") };
-            Content::Manifests(children.iter().map(Child::of).collect::<Result<_, _>>()?)
+            // Of nothing there need be no list: programs in Go write it as `null`.
+            let children = document.manifests.iter().flatten();
+            Content::Manifests(children.map(Child::of).collect::<Result<_, _>>()?)
         } else {
             let Some(config) = &document.config else { return invalid("the manifest has no configuration") };
-            let Some(layers) = &document.layers else { return invalid("the manifest has no list of layers") };
-            let here = layers.iter().filter(|layer| !layer.is_foreign());
+            let here = document.layers.iter().flatten().filter(|layer| !layer.is_foreign());
             Content::Blobs(std::iter::once(config).chain(here).map(Descriptor::digest).collect::<Result<_, _>>()?)
         };
         let config_type = document.config.and_then(|config| config.media_type);
         let artifact_type = document.artifact_type.filter(|kind| !kind.is_empty()).or(config_type);
+        let annotations = document.annotations.unwrap_or_default();
         Ok(Manifest {
             media_type,
+            type_from,
             content,
             subject: document.subject.map(|subject| subject.digest()).transpose()?,
             artifact_type,
-            annotations: document.annotations.unwrap_or_default(),
+            // As Go reads them.
+            annotations: annotations.into_iter().map(|(key, value)| (key, value.unwrap_or_default())).collect(),
         })
     }
 
@@ -202,11 +246,19 @@ impl Manifest {
     }
 }
 
+impl Referrer {
+    /// Writes it as JSON.
+    pub(super) fn to_json(&self) -> String {
+        json!(self).to_string()
+    }
+}
+
 impl Child {
     fn of(descriptor: &Descriptor) -> Result<Self, InvalidManifest> {
         let platform = descriptor.platform.as_ref();
         let platform = platform.and_then(|platform| Some((platform.os.clone()?, platform.architecture.clone()?)));
-        Ok(Child { digest: descriptor.digest()?, platform })
+        let is_manifest = descriptor.media_type.as_deref().is_some_and(is_manifest_type);
+        Ok(Child { digest: descriptor.digest()?, is_manifest, platform })
     }
 }
 

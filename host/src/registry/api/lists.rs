@@ -23,7 +23,7 @@ impl Call<'_> {
         let mut response = json(json!({ "name": name.as_str(), "tags": page.items }).to_string());
         if let Some(last) = page.items.last().filter(|_| page.has_more) {
             debug_assert!(Tag::is_valid(last));
-            self.link(&mut response, &format!("/v2/{name}/tags/list"), last, limit)?;
+            self.link_next(&mut response, &format!("/v2/{name}/tags/list?last={last}&n={limit}"))?;
         }
         Ok(response)
     }
@@ -31,24 +31,24 @@ impl Call<'_> {
     /// `GET`, of Docker's API.
     pub(super) async fn catalog(&self) -> Result<Response> {
         let limit = self.query.page(self.registry.settings().catalog_limit)?;
-        let last: Option<RepositoryName> = self.query.get("last")?.map(|last| last.parse()).transpose()?;
+        let last = self.query.get("last")?;
         let page = match limit {
             0 => super::super::store::Page { items: Vec::new(), has_more: false },
-            limit => self.registry.store().repositories(last.as_ref(), limit).await?,
+            limit => self.registry.store().repositories(last.as_deref(), limit).await?,
         };
         let names: Vec<&str> = page.items.iter().map(RepositoryName::as_str).collect();
         let mut response = json(json!({ "repositories": names }).to_string());
         if let Some(last) = names.last().filter(|_| page.has_more) {
-            self.link(&mut response, "/v2/_catalog", last, limit)?;
+            let last = last.replace('/', "%2F");
+            self.link_next(&mut response, &format!("/v2/_catalog?last={last}&n={limit}"))?;
         }
         Ok(response)
     }
 
     /// Says where the next page is (RFC 5988).
-    fn link(&self, response: &mut Response, path: &str, last: &str, limit: usize) -> Result<()> {
+    pub(super) fn link_next(&self, response: &mut Response, target: &str) -> Result<()> {
         let prefix = self.parts.extensions.get::<super::address::PathPrefix>().map_or("", |prefix| &*prefix.0);
-        let last = last.replace('/', "%2F");
-        let link = HeaderValue::try_from(format!("<{prefix}{path}?last={last}&n={limit}>; rel=\"next\""));
+        let link = HeaderValue::try_from(format!("<{prefix}{target}>; rel=\"next\""));
         response.headers_mut().insert(LINK, link.map_err(|error| Failure::new(Code::Unknown, error))?);
         Ok(())
     }

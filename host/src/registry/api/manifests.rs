@@ -8,13 +8,18 @@ use serde_json::json;
 
 use super::blobs::etag;
 use super::incoming::{Kept, Received, content_length};
-use super::{Call, DOCKER_CONTENT_DIGEST, OCI_SUBJECT, digest_value, empty};
+use super::{Call, DOCKER_CONTENT_DIGEST, OCI_SUBJECT, OCI_TAG, digest_value, empty};
 use crate::registry::admission::no_more_room;
 use crate::registry::error::{Code, Failure, Result};
-use crate::registry::manifest::{Content, DOCKER_LIST, DOCKER_MANIFEST, MAX_MANIFEST, Manifest};
-use crate::registry::store::Stored;
+use crate::registry::manifest::{
+    Content, DOCKER_LIST, DOCKER_MANIFEST, MAX_MANIFEST, Manifest, TypeFrom, schema_1_type,
+};
 use crate::registry::store::uploads::{Incoming, Stopped};
-use crate::registry::{Algorithm, Digest, Reference, RepositoryName};
+use crate::registry::store::{Pushed, Stored};
+use crate::registry::{Algorithm, Digest, Reference, RepositoryName, Tag};
+
+/// How many tags one push by digest may set. Each is two requests to the store.
+const MAX_TAGS: usize = 64;
 
 /// How a manifest is served whose own document does not say what it is.
 const FALLBACK_TYPE: HeaderValue = HeaderValue::from_static("application/octet-stream");
@@ -29,17 +34,20 @@ impl Call<'_> {
         }
         let stored = store.manifest(name, &digest).await.map_err(Failure::reading(&digest))?;
         let Some(mut stored) = stored else { return Err(unknown(name, reference)) };
-        let mut manifest = Manifest::parse(&stored.bytes, None).ok();
+        let mut manifest = store.read(name, &stored).await?;
         if matches!(reference, Reference::Tag(_))
             && let Some(digest) = manifest.as_ref().and_then(|manifest| self.instead(manifest))
         {
             let child = store.manifest(name, &digest).await.map_err(Failure::reading(&digest))?;
             let Some(child) = child else { return Err(unknown(name, reference)) };
-            manifest = Manifest::parse(&child.bytes, None).ok();
+            manifest = store.read(name, &child).await?;
             stored = child;
         }
         let Stored { digest, bytes } = stored;
-        let kind = manifest.and_then(|manifest| HeaderValue::try_from(manifest.media_type).ok());
+        let kind = match manifest {
+            Some(manifest) => HeaderValue::try_from(manifest.media_type).ok(),
+            None => schema_1_type(&bytes).map(HeaderValue::from_static),
+        };
         let mut response = empty(StatusCode::OK);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, kind.unwrap_or(FALLBACK_TYPE));
@@ -77,8 +85,8 @@ impl Call<'_> {
         let bytes = self.whole_manifest(body).await?;
         let manifest = Manifest::parse_pushed(&bytes, self.header(CONTENT_TYPE));
         let manifest = manifest.map_err(|invalid| Failure::new(Code::ManifestInvalid, invalid))?;
-        let (digest, tag) = match reference {
-            Reference::Tag(tag) => (Digest::of(Algorithm::Sha256, &bytes), Some(tag)),
+        let (digest, tags) = match reference {
+            Reference::Tag(tag) => (Digest::of(Algorithm::Sha256, &bytes), vec![tag.clone()]),
             Reference::Digest(digest) => {
                 let computed = Digest::of(digest.algorithm(), &bytes);
                 if computed != *digest {
@@ -87,19 +95,26 @@ impl Call<'_> {
                         Failure::new(Code::DigestInvalid, "the manifest has another digest").with_detail(detail)
                     );
                 }
-                (computed, None)
+                (computed, self.tags_of_query()?)
             }
         };
         let store = self.registry.store();
         let missing = store.missing(name, &manifest, self.registry.settings().verify_index).await?;
         if !missing.is_empty() {
             let digests: Vec<&str> = missing.iter().take(100).map(Digest::as_str).collect();
-            let what = if matches!(manifest.content, Content::Blobs(_)) { "blobs" } else { "manifests" };
+            let what = if matches!(manifest.content, Content::Blobs(_)) { "blobs" } else { "entries" };
             let message =
                 format!("the repository does not have {} of the manifest's {what}; push them first", missing.len());
             return Err(Failure::new(Code::ManifestBlobUnknown, message).with_detail(json!({ "digests": digests })));
         }
-        store.put_manifest(name, &digest, bytes, manifest.subject.as_ref(), tag).await?;
+        let pushed = Pushed {
+            digest: &digest,
+            bytes,
+            media_type: (manifest.type_from == TypeFrom::ContentType).then_some(&*manifest.media_type),
+            subject: manifest.subject.as_ref(),
+            tags: &tags,
+        };
+        store.put_manifest(name, pushed).await?;
         let mut response = empty(StatusCode::CREATED);
         let headers = response.headers_mut();
         let own = Reference::Digest(digest.clone());
@@ -108,7 +123,29 @@ impl Call<'_> {
         if let Some(subject) = &manifest.subject {
             headers.insert(OCI_SUBJECT, digest_value(subject)?);
         }
+        if matches!(reference, Reference::Digest(_)) {
+            for tag in &tags {
+                let tag = HeaderValue::try_from(tag.to_string());
+                headers.append(OCI_TAG, tag.map_err(|error| Failure::new(Code::Unknown, error))?);
+            }
+        }
         Ok(response)
+    }
+
+    /// Returns the tags that a push by digest is to set (end-7b), each once.
+    fn tags_of_query(&self) -> Result<Vec<Tag>> {
+        let mut tags: Vec<Tag> = Vec::new();
+        for text in self.query.all("tag")? {
+            let tag = text.parse().map_err(|invalid| Failure::new(Code::TagInvalid, invalid))?;
+            if !tags.contains(&tag) {
+                tags.push(tag);
+            }
+            if tags.len() > MAX_TAGS {
+                let message = format!("a push sets at most {MAX_TAGS} tags; set the others by further pushes");
+                return Err(Failure::new(Code::TagInvalid, message).with_status(StatusCode::URI_TOO_LONG));
+            }
+        }
+        Ok(tags)
     }
 
     /// Takes a manifest's bytes, which are bounded.
@@ -146,28 +183,6 @@ impl Call<'_> {
             true => Ok(empty(StatusCode::ACCEPTED)),
             false => Err(unknown(name, reference)),
         }
-    }
-
-    /// Returns `/v2/NAME/referrers/DIGEST` (end-12).
-    pub(super) async fn referrers(&self, name: &RepositoryName, subject: &Digest) -> Result<Response> {
-        const INDEX: HeaderValue = HeaderValue::from_static("application/vnd.oci.image.index.v1+json");
-        let settings = self.registry.settings();
-        let mut referrers = self.registry.store().referrers(name, subject, settings.read_only).await?;
-        let kinds = self.query.all("artifactType")?;
-        if !kinds.is_empty() {
-            referrers.retain(|referrer| referrer.artifact_type.as_ref().is_some_and(|kind| kinds.contains(kind)));
-        }
-        let index = json!({
-            "schemaVersion": 2,
-            "mediaType": "application/vnd.oci.image.index.v1+json",
-            "manifests": referrers,
-        });
-        let mut response = super::json(index.to_string());
-        response.headers_mut().insert(CONTENT_TYPE, INDEX);
-        if !kinds.is_empty() {
-            response.headers_mut().insert(super::OCI_FILTERS_APPLIED, HeaderValue::from_static("artifactType"));
-        }
-        Ok(response)
     }
 }
 

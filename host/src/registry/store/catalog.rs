@@ -9,18 +9,26 @@ use crate::registry::{RepositoryName, layout};
 
 impl Store {
     /// Returns the repositories after `last`, at most so many, in the order of listings: that of their names, with `/` behind
-    /// each. A repository is a directory with manifests in it.
+    /// each. A repository is a directory with manifests in it. `last` need be no name, as in Distribution: then the listing
+    /// begins with the first, and passes over those before it.
     ///
     /// Costs a listing for each directory, and none of what lies inside a repository: `_layers` alone can have thousands of
     /// entries.
     pub(in crate::registry) async fn repositories(
         &self,
-        last: Option<&RepositoryName>,
+        last: Option<&str>,
         limit: usize,
     ) -> Result<Page<RepositoryName>> {
         let mut found = Vec::new();
-        let mut descent = Descent::begin(self, last).await?;
+        let name = last.and_then(|last| last.parse::<RepositoryName>().ok());
+        let mut descent = Descent::begin(self, name.as_ref()).await?;
+        let passed_over = last.filter(|_| name.is_none()).map(|last| format!("{last}/"));
         while let Some(directory) = descent.next(self).await? {
+            if let Some(last) = &passed_over
+                && layout::repository_at(&directory).is_none_or(|name| format!("{name}/") <= *last)
+            {
+                continue;
+            }
             if self.driver.stat(&directory.join("_manifests")?).await.is_err_and(|error| is_missing(&error)) {
                 continue;
             }

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
-use super::{PARALLEL, Store, run_all, verify};
+use super::{PARALLEL, Store, is_missing, run_all, verify};
 use crate::contract::{Error, ErrorKind, Result};
-use crate::registry::manifest::{Content, Manifest};
+use crate::registry::manifest::{Child, Content, Manifest, TypeFrom};
 use crate::registry::{Digest, Reference, RepositoryName, Tag, layout};
 
 /// A stored manifest.
@@ -13,6 +13,27 @@ use crate::registry::{Digest, Reference, RepositoryName, Tag, layout};
 pub(in crate::registry) struct Stored {
     pub(in crate::registry) digest: Digest,
     pub(in crate::registry) bytes: Bytes,
+}
+
+/// As what something has to be there that a manifest refers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum As {
+    Blob,
+    Manifest,
+    /// An entry of an index of which the media type is no manifest's.
+    Either,
+}
+
+/// A manifest that is to be stored, and has been checked.
+#[derive(Debug)]
+pub(in crate::registry) struct Pushed<'a> {
+    pub(in crate::registry) digest: &'a Digest,
+    pub(in crate::registry) bytes: Bytes,
+    /// What it is, if it was said beside it and not in it.
+    pub(in crate::registry) media_type: Option<&'a str>,
+    pub(in crate::registry) subject: Option<&'a Digest>,
+    /// The tags that are to name it.
+    pub(in crate::registry) tags: &'a [Tag],
 }
 
 impl Store {
@@ -61,6 +82,22 @@ impl Store {
         }
     }
 
+    /// Reads a repository's manifest; none if it is none that Wharf knows. One that does not say what it is, is what it was
+    /// pushed as.
+    pub(in crate::registry) async fn read(&self, name: &RepositoryName, stored: &Stored) -> Result<Option<Manifest>> {
+        let by_form = Manifest::parse(&stored.bytes, None).ok();
+        if by_form.as_ref().is_some_and(|manifest| manifest.type_from == TypeFrom::Document) {
+            return Ok(by_form);
+        }
+        let pushed_as = match self.driver.get_content(&layout::revision_type(name, &stored.digest)).await {
+            Ok(content) => content,
+            Err(error) if is_missing(&error) => return Ok(by_form),
+            Err(error) => return Err(error),
+        };
+        let pushed_as = std::str::from_utf8(&pushed_as).ok().map(str::trim);
+        Ok(Manifest::parse(&stored.bytes, pushed_as).ok().or(by_form))
+    }
+
     /// Returns whether a repository has a manifest.
     pub(in crate::registry) async fn has_manifest(&self, name: &RepositoryName, digest: &Digest) -> Result<bool> {
         let link = layout::revision_link(name, digest);
@@ -75,20 +112,19 @@ impl Store {
         manifest: &Manifest,
         with_manifests: bool,
     ) -> Result<Vec<Digest>> {
-        let (wanted, is_index): (Vec<&Digest>, bool) = match &manifest.content {
-            Content::Blobs(blobs) => (blobs.iter().collect(), false),
+        let wanted: Vec<(&Digest, As)> = match &manifest.content {
+            Content::Blobs(blobs) => blobs.iter().map(|blob| (blob, As::Blob)).collect(),
             Content::Manifests(children) if with_manifests => {
-                (children.iter().map(|child| &child.digest).collect(), true)
+                let kind = |child: &Child| if child.is_manifest { As::Manifest } else { As::Either };
+                children.iter().map(|child| (&child.digest, kind(child))).collect()
             }
             Content::Manifests(_) => return Ok(Vec::new()),
         };
-        let look = |digest: &Digest| {
+        let look = |(digest, kind): (&Digest, As)| {
             let digest = digest.clone();
             let found = async move {
-                let is_there = match is_index {
-                    true => self.has_manifest(name, &digest).await?,
-                    false => self.blob_size(name, &digest).await?.is_some(),
-                };
+                let is_blob = kind != As::Manifest && self.blob_size(name, &digest).await?.is_some();
+                let is_there = is_blob || kind != As::Blob && self.has_manifest(name, &digest).await?;
                 Ok((!is_there).then_some(digest))
             };
             found.boxed()
@@ -96,32 +132,30 @@ impl Store {
         run_all(wanted.into_iter().map(look)).await
     }
 
-    /// Stores a manifest, which has been checked, and makes a tag name it.
+    /// Stores a manifest, and makes tags name it.
     ///
     /// In this order, so that whatever stops it in between leaves no link to what is not there.
-    pub(in crate::registry) async fn put_manifest(
-        &self,
-        name: &RepositoryName,
-        digest: &Digest,
-        bytes: Bytes,
-        subject: Option<&Digest>,
-        tag: Option<&Tag>,
-    ) -> Result<()> {
+    pub(in crate::registry) async fn put_manifest(&self, name: &RepositoryName, manifest: Pushed<'_>) -> Result<()> {
+        let Pushed { digest, bytes, media_type, subject, tags } = manifest;
         self.put_bytes(digest, bytes).await?;
         {
             let lock = self.locks.of(layout::revision_link(name, digest));
             let mut pushes = lock.hold().await;
             // Before anything is written: whoever deletes this manifest at the moment stops there.
             *pushes += 1;
+            if let Some(media_type) = media_type {
+                let content = Bytes::copy_from_slice(media_type.as_bytes());
+                self.driver.put_content(&layout::revision_type(name, digest), content).await?;
+            }
             if let Some(subject) = subject {
                 self.put_link(&layout::referrer_link(name, subject, digest), digest).await?;
             }
             self.put_link(&layout::revision_link(name, digest), digest).await?;
         }
-        match tag {
-            Some(tag) => self.put_tag(name, tag, digest).await,
-            None => Ok(()),
+        for tag in tags {
+            self.put_tag(name, tag, digest).await?;
         }
+        Ok(())
     }
 
     /// Takes a manifest out of a repository, and the tags that name it. Returns whether it was there.

@@ -29,8 +29,9 @@ use crate::contract::{ErrorKind, Result, StorageDriver, StoragePath};
 use locks::Locks;
 
 pub(super) use blobs::{Blob, verify};
-pub(super) use manifests::Stored;
+pub(super) use manifests::{Pushed, Stored};
 pub use purge::Purged;
+pub(super) use referrers::Wanted as WantedReferrers;
 pub(super) use tags::Page;
 pub(super) use uploads::Uploads;
 

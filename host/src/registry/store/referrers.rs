@@ -10,35 +10,58 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
-use super::{Store, is_missing, run_all};
-use crate::contract::{Entry, EntryStream, Result, StoragePath};
+use super::{PARALLEL, Page, Store, is_missing, run_all};
+use crate::contract::{Entry, EntryStream, Error, Result, StoragePath};
 use crate::registry::manifest::{Content, Manifest, Referrer};
 use crate::registry::{Digest, Reference, RepositoryName, Tag, layout};
 
+/// Which referrers a page is to have.
+#[derive(Debug, Default)]
+pub(in crate::registry) struct Wanted {
+    /// Those behind this one alone.
+    pub(in crate::registry) after: Option<Digest>,
+    /// Those of these types of artifacts alone, if there is any.
+    pub(in crate::registry) kinds: Vec<String>,
+    /// How many bytes their descriptors may have as JSON, with a comma each. There is at least one in a page.
+    pub(in crate::registry) bytes: usize,
+}
+
 impl Store {
-    /// Returns the manifests of a repository that name a subject, in the order of their digests.
+    /// Returns descriptors of the manifests of a repository that name a subject, as JSON, in the order of their digests. At
+    /// most a page of them and what is read at a time is held.
     pub(in crate::registry) async fn referrers(
         &self,
         name: &RepositoryName,
         subject: &Digest,
         read_only: bool,
-    ) -> Result<Vec<Referrer>> {
+        wanted: &Wanted,
+    ) -> Result<Page<(Digest, String)>> {
         let mut found: BTreeSet<Digest> = if self.is_complete(name).await? {
             self.linked(layout::referrers(name, subject)).await?
         } else {
             self.read_all(name, subject, read_only).await?
         };
         found.extend(self.listed_by_clients(name, subject).await?);
-        let read = |digest: Digest| {
-            let referrer = async move {
-                let Some(stored) = self.intact_manifest(name, &digest).await? else { return Ok(None) };
-                let manifest = Manifest::parse(&stored.bytes, None).ok();
-                let manifest = manifest.filter(|manifest| manifest.subject.as_ref() == Some(subject));
-                Ok(manifest.map(|manifest| manifest.into_referrer(&digest, stored.bytes.len() as u64)))
-            };
-            referrer.boxed()
+        let rest = found.into_iter().filter(|digest| wanted.after.as_ref().is_none_or(|after| digest > after));
+        let read = |digest: Digest| async move {
+            let Some(stored) = self.intact_manifest(name, &digest).await? else { return Ok(None) };
+            let manifest = self.read(name, &stored).await?;
+            let manifest = manifest.filter(|manifest| manifest.subject.as_ref() == Some(subject));
+            let referrer = manifest.map(|manifest| manifest.into_referrer(&digest, stored.bytes.len() as u64));
+            Ok::<_, Error>(referrer.filter(|referrer| wanted.takes(referrer)).map(|referrer| (digest, referrer)))
         };
-        run_all(found.into_iter().map(read)).await
+        let mut referrers = stream::iter(rest.map(|digest| read(digest).boxed())).buffered(PARALLEL);
+        let (mut items, mut bytes) = (Vec::new(), 0);
+        while let Some(read) = referrers.try_next().await? {
+            let Some((digest, referrer)) = read else { continue };
+            let json = referrer.to_json();
+            bytes += json.len() + 1;
+            if bytes > wanted.bytes && !items.is_empty() {
+                return Ok(Page { items, has_more: true });
+            }
+            items.push((digest, json));
+        }
+        Ok(Page { items, has_more: false })
     }
 
     /// Returns whether all manifests that were there have been linked under their subjects.
@@ -103,5 +126,11 @@ impl Store {
             Ok(Content::Manifests(children)) => children.into_iter().map(|child| child.digest).collect(),
             _ => Vec::new(),
         })
+    }
+}
+
+impl Wanted {
+    fn takes(&self, referrer: &Referrer) -> bool {
+        self.kinds.is_empty() || referrer.artifact_type.as_ref().is_some_and(|kind| self.kinds.contains(kind))
     }
 }

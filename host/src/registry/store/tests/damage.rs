@@ -160,10 +160,13 @@ async fn one_damaged_referrer_hides_no_other() {
             r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[],"subject":{{"mediaType":"a/b","digest":"{subject}","size":1}},"annotations":{{"number":"{number}"}}}}"#
         );
         let digest = Digest::sha256(text.as_bytes());
-        store.put_manifest(&name(), &digest, text.into(), Some(&subject), None).await.unwrap();
+        let subject = Some(&subject);
+        let pushed = Pushed { digest: &digest, bytes: text.into(), media_type: None, subject, tags: &[] };
+        store.put_manifest(&name(), pushed).await.unwrap();
         digests.push(digest);
     }
     damage(&driver, &digests[0], |bytes| bytes[0] ^= 1).await;
-    let found = store.referrers(&name(), &subject, false).await.unwrap();
-    assert_eq!(found.len(), 1);
+    let wanted = WantedReferrers { bytes: 1 << 20, ..WantedReferrers::default() };
+    let found = store.referrers(&name(), &subject, false, &wanted).await.unwrap();
+    assert_eq!(found.items.len(), 1);
 }

@@ -14,7 +14,7 @@ use http_body_util::BodyExt;
 
 pub(in crate::registry) use interposed::Interposed;
 
-use super::Store;
+use super::{Pushed, Store, WantedReferrers};
 use crate::contract::StorageDriver;
 use crate::registry::{Digest, Registry, RepositoryName};
 
@@ -34,7 +34,9 @@ fn manifest(number: usize) -> (Digest, Bytes) {
 /// Gives a manifest a tag.
 async fn tag(store: &Store, number: usize, tag: &str) -> Digest {
     let (digest, bytes) = manifest(number);
-    store.put_manifest(&name(), &digest, bytes, None, Some(&tag.parse().unwrap())).await.unwrap();
+    let tags = [tag.parse().unwrap()];
+    let pushed = Pushed { digest: &digest, bytes, media_type: None, subject: None, tags: &tags };
+    store.put_manifest(&name(), pushed).await.unwrap();
     digest
 }
 
