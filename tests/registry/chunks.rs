@@ -19,6 +19,7 @@ pub(crate) fn requirements() -> Vec<Requirement> {
         Must All end_5_a_first_chunk_that_does_not_begin_at_0_is_416,
         Must All end_6_a_last_chunk_that_leaves_a_gap_is_416,
         Must All end_5_an_upload_goes_on_after_a_416,
+        Wharf All end_6_a_range_of_a_closing_put_without_a_body_is_ignored,
         Should All end_5_a_range_of_another_length_than_the_chunk_adds_nothing,
         Should All end_5_a_range_that_is_none_adds_nothing,
         Must All end_5_a_chunk_to_an_unknown_upload_is_404_blob_upload_unknown,
@@ -124,6 +125,17 @@ async fn end_5_an_upload_goes_on_after_a_416(bench: &Bench) -> Outcome {
     upload.send(600, &blob.slice(600..)).await?;
     upload.finish(&sha256(&blob), &Bytes::new()).expect(201).await?;
     pulls(&bench.client, &repository, &sha256(&blob), &blob).await
+}
+
+/// Clients name the range of all that they sent before. Distribution does not look at it.
+async fn end_6_a_range_of_a_closing_put_without_a_body_is_ignored(bench: &Bench) -> Outcome {
+    for range in ["0-999", "300-999", "1000-999", "bytes 0-999/1000", "*/1000"] {
+        let (repository, blob) = (bench.repository(), content(1, 1000));
+        let upload = in_chunks(bench, &repository, &blob, &[300, 700]).await?;
+        upload.finish(&sha256(&blob), &Bytes::new()).header("content-range", range).expect(201).await?;
+        pulls(&bench.client, &repository, &sha256(&blob), &blob).await?;
+    }
+    Ok(())
 }
 
 /// Sends a chunk with a `Content-Range` that cannot be its, and sees that the upload is as it was.

@@ -21,6 +21,7 @@ pub(crate) fn requirements() -> Vec<Requirement> {
         Must All a_name_of_several_parts_is_served,
         Must All a_name_that_looks_like_an_endpoint_is_served,
         Should All another_method_is_405_with_those_that_are_allowed,
+        Wharf Own options_are_answered_without_credentials_with_the_methods,
         Must All an_unknown_path_is_404,
         Wharf All an_error_of_head_has_no_body,
     ]);
@@ -176,6 +177,38 @@ async fn another_method_is_405_with_those_that_are_allowed(bench: &Bench) -> Out
         ensure(named, response.because(format!("Allow without {allowed}")))?;
     }
     pull(&bench.client, &repository, "latest").expect(200).await?.has_body(&manifest.bytes)
+}
+
+/// A page in a browser asks before it asks for more (Fetch, "CORS-preflight request"), and without credentials. The headers
+/// that let it are the operator's to set.
+async fn options_are_answered_without_credentials_with_the_methods(bench: &Bench) -> Outcome {
+    #[derive(Debug)]
+    struct Nobody;
+    #[async_trait::async_trait]
+    impl wharf::registry::auth::AccessController for Nobody {
+        async fn authorize(
+            &self,
+            _: wharf::registry::auth::AccessRequest<'_>,
+        ) -> Result<Option<wharf::registry::auth::User>, wharf::registry::auth::Denied> {
+            Err(wharf::registry::auth::Denied::Forbidden { message: "nobody".to_owned() })
+        }
+    }
+    let server = bench.serve(|builder| builder.access(std::sync::Arc::new(Nobody)).read_only(true)).await?;
+    for (path, methods) in [
+        ("/v2/", "GET, HEAD, OPTIONS"),
+        ("/v2/_catalog", "GET, HEAD, OPTIONS"),
+        ("/v2/a/tags/list", "GET, HEAD, OPTIONS"),
+        ("/v2/a/manifests/latest", "GET, HEAD, PUT, DELETE, OPTIONS"),
+        ("/v2/a/blobs/uploads/", "POST, OPTIONS"),
+    ] {
+        let request = server.client.request("OPTIONS", path).header("origin", "https://ui.example.com");
+        let response = request.header("access-control-request-method", "GET").expect_one_of(&[200, 204]).await?;
+        response.has("allow", methods)?;
+        response.has_body(b"")?;
+        // The control: everything else is refused.
+        server.client.get(path).expect_one_of(&[403, 405]).await?;
+    }
+    server.client.request("OPTIONS", "/v2/a/other").expect(404).await.map(drop)
 }
 
 async fn an_unknown_path_is_404(bench: &Bench) -> Outcome {

@@ -21,6 +21,8 @@ pub(crate) fn requirements() -> Vec<Requirement> {
         Must All end_8b_n_of_zero_gives_an_empty_list_without_a_link,
         Must All end_8b_last_is_not_in_the_list,
         Must All end_8b_last_need_not_be_a_tag,
+        Wharf All end_8b_last_may_be_what_no_tag_can_be,
+        Wharf All end_8a_a_slash_at_the_end_changes_nothing,
         Must All end_8b_last_beyond_the_end_gives_an_empty_list,
         Must All end_8b_last_without_n_gives_the_rest,
         Must All end_8b_the_link_leads_through_all_tags,
@@ -169,6 +171,39 @@ async fn end_8b_last_need_not_be_a_tag(bench: &Bench) -> Outcome {
     let repository = tagged(bench, &FIVE).await?;
     lists(bench, &repository, "?n=2&last=bb", &["c", "d"]).await?;
     lists(bench, &repository, "?n=2&last=0", &["a", "b"]).await
+}
+
+async fn end_8b_last_may_be_what_no_tag_can_be(bench: &Bench) -> Outcome {
+    let repository = tagged(bench, &FIVE).await?;
+    lists(bench, &repository, "?n=2&last=b%2Fx", &["c", "d"]).await?;
+    lists(bench, &repository, "?n=2&last=-", &["a", "b"]).await?;
+    lists(bench, &repository, "?last=c%20d", &["d", "e"]).await?;
+    lists(bench, &repository, "?last=%7Bz", &[]).await?;
+    lists(bench, &repository, "?last=", &FIVE).await
+}
+
+/// Distribution sends clients on to the address without it.
+async fn end_8a_a_slash_at_the_end_changes_nothing(bench: &Bench) -> Outcome {
+    let repository = tagged(bench, &FIVE).await?;
+    let digest = Image::new(1).manifest().digest;
+    let layer = Image::new(1).json["layers"][0]["digest"].as_str().unwrap_or_default().to_owned();
+    for target in [
+        "/v2".to_owned(),
+        "/v2/_catalog".to_owned(),
+        format!("/v2/{repository}/tags/list"),
+        format!("/v2/{repository}/manifests/a"),
+        format!("/v2/{repository}/manifests/{digest}"),
+        format!("/v2/{repository}/blobs/{layer}"),
+        format!("/v2/{repository}/referrers/{digest}"),
+    ] {
+        let plain = bench.client.get(&target).expect(200).await?;
+        let mut response = bench.client.get(format!("{target}/")).expect_one_of(&[200, 301, 308]).await?;
+        if response.status != 200 {
+            response = bench.client.get(response.location()?).expect(200).await?;
+        }
+        response.has_body(&plain.body)?;
+    }
+    Ok(())
 }
 
 async fn end_8b_last_beyond_the_end_gives_an_empty_list(bench: &Bench) -> Outcome {

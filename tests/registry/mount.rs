@@ -1,5 +1,11 @@
 //! Mounting blobs from other repositories.
 
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::HeaderValue;
+use wharf::registry::auth::{AccessController, AccessRequest, Action, Denied, User};
+
 use crate::bench::Bench;
 use crate::client::with_query;
 use crate::content::{absent, content, sha256};
@@ -15,6 +21,7 @@ pub(crate) fn requirements() -> Vec<Requirement> {
         Should All end_11_an_upload_that_a_mount_began_creates_the_blob,
         Wharf Own end_11_a_blob_is_mounted_without_an_upload,
         Wharf All end_11_a_mounted_blob_stays_when_the_source_loses_it,
+        Wharf Own end_11_a_source_that_the_client_may_not_read_begins_an_upload,
     ]
 }
 
@@ -91,4 +98,54 @@ async fn end_11_a_mounted_blob_stays_when_the_source_loses_it(bench: &Bench) -> 
     bench.client.delete(format!("/v2/{repository}/blobs/{digest}")).expect(202).await?;
     lacks(&bench.client, &repository, &digest).await?;
     pulls(&bench.client, &other, &digest, &blob).await
+}
+
+/// Lets everybody who says who he is do everything in one repository, and nothing in others.
+#[derive(Debug)]
+struct OneRepository {
+    name: String,
+    /// Whether it says that other credentials may do more, or that none do.
+    insufficient: bool,
+}
+
+#[async_trait]
+impl AccessController for OneRepository {
+    async fn authorize(&self, request: AccessRequest<'_>) -> Result<Option<User>, Denied> {
+        let scope = request.needed.iter().map(|access| format!("{}:{}", access.name, access.action.name()));
+        let scope: Vec<String> = scope.collect();
+        let challenge = HeaderValue::try_from(format!("Test scope=\"{}\"", scope.join(" "))).unwrap();
+        if request.authorization.is_none() {
+            return Err(Denied::Unauthenticated { challenge, message: "who are you?".to_owned() });
+        }
+        match request.needed.iter().all(|access| access.name == self.name && access.action != Action::All) {
+            true => Ok(None),
+            false if self.insufficient => Err(Denied::Insufficient { challenge, message: "not that".to_owned() }),
+            false => Err(Denied::Forbidden { message: "not that".to_owned() }),
+        }
+    }
+}
+
+/// Distribution answers 401, and the client that has all the rights that it can get cannot push.
+async fn end_11_a_source_that_the_client_may_not_read_begins_an_upload(bench: &Bench) -> Outcome {
+    for insufficient in [true, false] {
+        let (source, target, blob) = (bench.repository(), bench.repository(), content(1, 1000));
+        let digest = push_blob(&bench.client, &source, &blob).await?;
+        let controller = OneRepository { name: target.clone(), insufficient };
+        let server = bench.serve(|builder| builder.access(Arc::new(controller))).await?;
+        let path = format!("/v2/{target}/blobs/uploads/?mount={digest}&from={source}");
+        // A client that has not logged in learns of all that it has to ask for.
+        let response = server.client.post(&path).expect(401).await?;
+        response.has("www-authenticate", &format!("Test scope=\"{target}:pull {target}:push {source}:pull\""))?;
+        let known = |request: crate::client::Request| request.header("authorization", "x");
+        let response = known(server.client.post(&path)).expect(202).await?;
+        lacks(&bench.client, &target, &digest).await?;
+        let upload = Upload { client: server.client.clone(), location: response.location()? };
+        known(upload.finish(&digest, &blob)).expect(201).await?;
+        pulls(&bench.client, &target, &digest, &blob).await?;
+        // Whoever may not push to the target is not helped by that.
+        let path = format!("/v2/{source}/blobs/uploads/?mount={digest}&from={target}");
+        let status = if insufficient { 401 } else { 403 };
+        known(server.client.post(path)).expect(status).await?;
+    }
+    Ok(())
 }

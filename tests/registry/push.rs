@@ -18,6 +18,7 @@ pub(crate) fn requirements() -> Vec<Requirement> {
         Must All end_6_a_blob_of_unknown_length_is_pushed,
         Must All end_6_a_sha512_blob_is_pushed,
         Should All end_4c_a_sha512_blob_is_pushed_to_an_upload_for_it,
+        Should All end_4c_an_upload_for_an_unsupported_algorithm_is_400,
         Should All end_6_a_wrong_digest_is_400_digest_invalid,
         Must All end_6_a_blob_with_a_wrong_digest_is_not_there,
         Should All end_6_a_wrong_sha512_digest_is_400_digest_invalid,
@@ -100,6 +101,14 @@ async fn end_4c_a_sha512_blob_is_pushed_to_an_upload_for_it(bench: &Bench) -> Ou
     let upload = Upload { client: bench.client.clone(), location };
     upload.finish(&sha512(&blob), &blob).expect(201).await?;
     pulls(&bench.client, &repository, &sha512(&blob), &blob).await
+}
+
+async fn end_4c_an_upload_for_an_unsupported_algorithm_is_400(bench: &Bench) -> Outcome {
+    for algorithm in ["md5", "sha256:", "SHA512"] {
+        let target = format!("/v2/{}/blobs/uploads/?digest-algorithm={algorithm}", bench.repository());
+        bench.client.post(target).expect_error(&[400], &["DIGEST_INVALID", "UNSUPPORTED"]).await?;
+    }
+    Ok(())
 }
 
 async fn end_6_a_wrong_digest_is_400_digest_invalid(bench: &Bench) -> Outcome {

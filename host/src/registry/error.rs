@@ -215,7 +215,7 @@ impl Failure {
 impl From<Denied> for Failure {
     fn from(denied: Denied) -> Self {
         match denied {
-            Denied::Unauthenticated { challenge, message } => {
+            Denied::Unauthenticated { challenge, message } | Denied::Insufficient { challenge, message } => {
                 Failure::new(Code::Unauthorized, message).with_header(WWW_AUTHENTICATE, challenge)
             }
             Denied::Forbidden { message } => Failure::new(Code::Denied, message),

@@ -18,11 +18,11 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{ALLOW, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, request};
 use http_body::Body as _;
 
-use super::auth::{AccessRequest, User};
+use super::auth::{Access, AccessRequest, Denied, User};
 use super::error::{Code, Failure, Result};
 use super::{Digest, Handled, Registry};
 use held::Held;
@@ -107,13 +107,20 @@ async fn answer_route(
         Route::Uploads(_) if parts.method == Method::POST && query.get("mount")?.is_some() => query.get("from")?,
         _ => None,
     };
-    handled.user = authorize(registry, parts, host, &route, mounted_from.as_deref()).await?.map(|user| user.name);
+    // It tells nothing that is not known, and a browser that asks whether it may ask sends no credentials.
+    if parts.method == Method::OPTIONS {
+        let mut response = empty(StatusCode::OK);
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(route.methods()));
+        return Ok(response);
+    }
+    let (user, may_mount) = authorize(registry, parts, host, &route, mounted_from.as_deref()).await?;
+    handled.user = user.map(|user| user.name);
 
     let changes = !matches!(parts.method, Method::GET | Method::HEAD);
     if changes && registry.settings().read_only && !matches!(route, Route::Base | Route::Catalog) {
         return Err(Failure::switched_off("the registry is read-only"));
     }
-    let call = Call { registry, parts, query };
+    let call = Call { registry, parts, query, may_mount };
     match (&route, parts.method.as_str()) {
         (Route::Base, "GET" | "HEAD") => Ok(json("{}".to_owned())),
         (Route::Catalog, "GET" | "HEAD") => call.catalog().await,
@@ -129,31 +136,34 @@ async fn answer_route(
         (Route::Upload(name, id), "PATCH") => call.add_to_upload(name, *id, body).await,
         (Route::Upload(name, id), "PUT") => call.end_upload(name, *id, body).await,
         (Route::Upload(name, id), "DELETE") => call.cancel_upload(name, *id).await,
-        (route, _) => Err(Failure::method_not_allowed(match route {
-            Route::Base | Route::Catalog | Route::Tags(_) | Route::Referrers(..) => "GET, HEAD",
-            Route::Manifest(..) => "GET, HEAD, PUT, DELETE",
-            Route::Blob(..) => "GET, HEAD, DELETE",
-            Route::Uploads(_) => "POST",
-            Route::Upload(..) => "GET, HEAD, PATCH, PUT, DELETE",
-        })),
+        (route, _) => Err(Failure::method_not_allowed(route.methods())),
     }
 }
 
+/// Lets a request in. Returns as whom, and whether a blob may be mounted from the repository that the client names: whoever may
+/// push here and not read there goes on with an upload (specification, "Mounting a blob from another repository").
 async fn authorize(
     registry: &Registry,
     parts: &request::Parts,
     host: Option<&str>,
     route: &Route,
     mounted_from: Option<&str>,
-) -> Result<Option<User>> {
-    let Some(controller) = &registry.settings().access else { return Ok(None) };
-    let request = AccessRequest {
-        authorization: parts.headers.get(AUTHORIZATION),
-        host,
-        client: authority::client(parts, &registry.settings().trusted_proxies),
-        needed: &route.access(&parts.method, mounted_from),
+) -> Result<(Option<User>, bool)> {
+    let Some(controller) = &registry.settings().access else { return Ok((None, true)) };
+    let client = authority::client(parts, &registry.settings().trusted_proxies);
+    let authorize = async |needed: &[Access]| {
+        let authorization = parts.headers.get(AUTHORIZATION);
+        controller.authorize(AccessRequest { authorization, host, client, needed }).await
     };
-    Ok(controller.authorize(request).await?)
+    match authorize(&route.access(&parts.method, mounted_from)).await {
+        Ok(user) => Ok((user, true)),
+        Err(denied @ (Denied::Insufficient { .. } | Denied::Forbidden { .. })) if mounted_from.is_some() => {
+            // The first answer names all that the client may ask for.
+            let here = authorize(&route.access(&parts.method, None)).await;
+            here.map(|user| (user, false)).map_err(|_| denied.into())
+        }
+        Err(denied) => Err(denied.into()),
+    }
 }
 
 /// Returns the answer to a request that names no host, or two, or one that is none: 400. None if nothing is wrong with it. For
@@ -167,6 +177,8 @@ struct Call<'a> {
     registry: &'a Registry,
     parts: &'a request::Parts,
     query: Query<'a>,
+    /// Whether a blob may be taken from the repository that the client names.
+    may_mount: bool,
 }
 
 impl Call<'_> {

@@ -40,7 +40,13 @@ impl Route {
         };
         // Names have no character that is encoded, so that decoding never makes a separator of what was none: the parts
         // are cut first.
-        let parts: Vec<&str> = rest.split('/').collect();
+        let mut parts: Vec<&str> = rest.split('/').collect();
+        // Distribution sends clients on to the address without the slash at the end; here it is as good as that.
+        if let [.., last, ""] = parts[..]
+            && !last.is_empty()
+        {
+            parts.pop();
+        }
         let named = |parts: &[&str]| -> Result<RepositoryName> { Ok(decode(&parts.join("/"))?.parse()?) };
         Ok(Some(match &parts[..] {
             [""] => Route::Base,
@@ -57,7 +63,7 @@ impl Route {
                 Route::Manifest(name, reference)
             }
             [name @ .., "referrers", digest] => Route::Referrers(named(name)?, decode(digest)?.parse()?),
-            [name @ .., "blobs", "uploads"] | [name @ .., "blobs", "uploads", ""] => Route::Uploads(named(name)?),
+            [name @ .., "blobs", "uploads"] => Route::Uploads(named(name)?),
             [name @ .., "blobs", "uploads", id] => {
                 let name = named(name)?;
                 let id = Uuid::try_parse(id)
@@ -80,6 +86,17 @@ impl Route {
             Route::Upload(..) => "blob_upload_chunk",
             Route::Tags(_) => "tags",
             Route::Referrers(..) => "referrers",
+        }
+    }
+
+    /// Returns the methods that it has, as the header `Allow` lists them.
+    pub(super) fn methods(&self) -> &'static str {
+        match self {
+            Route::Base | Route::Catalog | Route::Tags(_) | Route::Referrers(..) => "GET, HEAD, OPTIONS",
+            Route::Manifest(..) => "GET, HEAD, PUT, DELETE, OPTIONS",
+            Route::Blob(..) => "GET, HEAD, DELETE, OPTIONS",
+            Route::Uploads(_) => "POST, OPTIONS",
+            Route::Upload(..) => "GET, HEAD, PATCH, PUT, DELETE, OPTIONS",
         }
     }
 
@@ -132,6 +149,8 @@ mod tests {
         assert_eq!(parse("/v2/a/tags/list"), Some(Route::Tags("a".parse().unwrap())));
         assert_eq!(parse("/v2/tags/list/tags/list"), Some(Route::Tags("tags/list".parse().unwrap())));
         assert_eq!(parse("/v2/blobs/uploads/blobs/uploads/"), Some(Route::Uploads("blobs/uploads".parse().unwrap())));
+        assert_eq!(parse("/v2/a/tags/list/"), Some(Route::Tags("a".parse().unwrap())));
+        assert_eq!(parse("/v2/a/blobs/uploads"), Some(Route::Uploads("a".parse().unwrap())));
         assert_eq!(parse("/v2/a/blobs"), None);
         assert_eq!(parse("/v3/"), None);
     }

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::response::Response;
 use http::header::{CONTENT_RANGE, LOCATION, RANGE};
 use http::{HeaderValue, StatusCode};
+use http_body::Body as _;
 use uuid::Uuid;
 
 use super::address::offset_in;
@@ -13,18 +14,24 @@ use crate::registry::admission::no_more_room;
 use crate::registry::error::{Code, Failure, Result};
 use crate::registry::range::ChunkRange;
 use crate::registry::store::uploads::{Stopped, UploadError};
-use crate::registry::{Digest, RepositoryName};
+use crate::registry::{Algorithm, Digest, RepositoryName};
 
 impl Call<'_> {
     /// `POST` (end-4a, end-4b, end-11): begins an upload, or stores a blob at once, or takes one from another repository.
     pub(super) async fn begin_upload(&self, name: &RepositoryName, body: Body) -> Result<Response> {
         if let Some(mounted) = self.query.get("mount")? {
             let digest: Digest = mounted.parse()?;
-            if self.mount(name, &digest).await? {
+            if self.may_mount && self.mount(name, &digest).await? {
                 return self.created(name, &digest);
             }
         } else if let Some(digest) = self.query.get("digest")? {
             return self.push_at_once(name, &digest.parse()?, body).await;
+        }
+        // The algorithm is the digest's that ends the upload, whatever is announced; but one that cannot end it is refused now.
+        if let Some(algorithm) = self.query.get("digest-algorithm")?
+            && Algorithm::named(&algorithm).is_none()
+        {
+            return Err(Failure::new(Code::DigestInvalid, "digest-algorithm is neither sha256 nor sha512"));
         }
         let id = self.registry.uploads().begin(name).await?;
         self.accepted(name, id, 0)
@@ -87,8 +94,9 @@ impl Call<'_> {
             ));
         };
         let digest: Digest = digest.parse()?;
-        let chunk = self.chunk()?;
-        let is_empty = content_length(&self.parts.headers)? == Some(0);
+        let is_empty = content_length(&self.parts.headers)? == Some(0) || body.is_end_stream();
+        // Where nothing comes, its range says nothing: some clients name that of all that they sent before.
+        let chunk = if is_empty { None } else { self.chunk()? };
         let at = match chunk {
             Some(chunk) => Some(chunk.first),
             // Nothing is added: the digest alone says whether it is whole.

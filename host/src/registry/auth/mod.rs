@@ -136,7 +136,15 @@ pub enum Denied {
         /// Why, for people. No secret.
         message: String,
     },
-    /// Credentials would not help: 403.
+    /// The client is who it says, and may not do all that the request needs; others may, or it itself once it has asked for
+    /// more: 401. Of a blob that is to be mounted from another repository, what is needed there is let off.
+    Insufficient {
+        /// The header `WWW-Authenticate`.
+        challenge: HeaderValue,
+        /// Why, for people. No secret.
+        message: String,
+    },
+    /// Credentials would not help: 403. Of a blob that is to be mounted, as above.
     Forbidden {
         /// Why, for people.
         message: String,

@@ -200,14 +200,19 @@ impl AccessController for TokenAuth {
             Ok(claims) => return Ok(claims.sub.filter(|name| !name.is_empty()).map(|name| User { name })),
             Err(refused) => refused,
         };
-        let (error, message) = match refused {
-            Refused::Missing => (None, "a token is needed".to_owned()),
-            Refused::Invalid(why) => (Some("invalid_token"), why),
-            Refused::Insufficient => {
-                (Some("insufficient_scope"), "the token does not grant what the request needs".to_owned())
+        let challenge = |error| self.challenge(&request, error);
+        Err(match refused {
+            Refused::Missing => {
+                Denied::Unauthenticated { challenge: challenge(None), message: "a token is needed".to_owned() }
             }
-        };
-        Err(Denied::Unauthenticated { challenge: self.challenge(&request, error), message })
+            Refused::Invalid(message) => {
+                Denied::Unauthenticated { challenge: challenge(Some("invalid_token")), message }
+            }
+            Refused::Insufficient => {
+                let message = "the token does not grant what the request needs".to_owned();
+                Denied::Insufficient { challenge: challenge(Some("insufficient_scope")), message }
+            }
+        })
     }
 }
 

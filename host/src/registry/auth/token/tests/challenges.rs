@@ -11,7 +11,9 @@ async fn challenge(
     let authorization = authorization.map(|value| HeaderValue::from_str(value).unwrap());
     let request = AccessRequest { authorization: authorization.as_ref(), host, client: None, needed };
     match controller.authorize(request).await {
-        Err(Denied::Unauthenticated { challenge, .. }) => challenge.to_str().unwrap().to_owned(),
+        Err(Denied::Unauthenticated { challenge, .. } | Denied::Insufficient { challenge, .. }) => {
+            challenge.to_str().unwrap().to_owned()
+        }
         other => panic!("{other:?}"),
     }
 }
