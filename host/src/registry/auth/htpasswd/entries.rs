@@ -10,21 +10,28 @@ const USUAL_COST: u32 = 5;
 /// The highest cost that is taken: a check takes about a second then, and each step of the cost doubles it.
 const MAX_COST: u32 = 14;
 
+/// How many entries that cannot be used are named.
+const NAMED: usize = 100;
+
 /// The users of a file, each with a hash by bcrypt.
 pub(super) struct Entries {
     hashes: HashMap<String, String>,
+    /// Why users cannot log in, in sentences for the log.
+    unusable: Vec<String>,
     /// What stands in for the hash of a user who does not exist.
     dummy: String,
 }
 
 impl Entries {
     /// Reads `USER:HASH` a line; blank lines, and those that begin with `#`, are passed over. Of two lines of one user the
-    /// last counts, as it does for Distribution.
+    /// last counts, as it does for Distribution. A user whose hash cannot be checked cannot log in, and the others can.
     ///
-    /// The error names the line and the user, never the hash.
+    /// The error names the line, never the hash.
     pub(super) fn parse(text: &[u8]) -> Result<Self, String> {
+        // What editors of Windows put before a text is no part of the first name.
+        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
         let mut hashes = HashMap::new();
-        let mut highest = USUAL_COST;
+        let (mut highest, mut unusable) = (USUAL_COST, Vec::new());
         for (number, line) in (1..).zip(text.split(|byte| *byte == b'\n')) {
             let line = line.trim_ascii();
             if line.is_empty() || line.starts_with(b"#") {
@@ -34,15 +41,31 @@ impl Entries {
             let Some((user, hash)) = line.split_once(':').filter(|(user, _)| !user.is_empty()) else {
                 return Err(format!("line {number} is no entry; write `USER:HASH`, or let `htpasswd -B` do so"));
             };
-            let cost = cost(hash).map_err(|why| {
-                format!("line {number}: {why} of the user {user:?}; set the password again with `htpasswd -B`")
-            })?;
-            highest = highest.max(cost);
-            if hashes.insert(user.to_owned(), hash.to_owned()).is_some() {
+            let was_there = match cost(hash) {
+                Ok(cost) => {
+                    highest = highest.max(cost);
+                    hashes.insert(user.to_owned(), hash.to_owned()).is_some()
+                }
+                Err(why) => {
+                    if unusable.len() < NAMED {
+                        unusable.push(format!(
+                            "line {number}: {why} of the user {user:?}, who cannot log in; set the password again with \
+                             `htpasswd -B`"
+                        ));
+                    }
+                    hashes.remove(user).is_some()
+                }
+            };
+            if was_there {
                 tracing::warn!(user, line = number, "the user has two entries in the htpasswd file; the last counts");
             }
         }
-        Ok(Entries { hashes, dummy: dummy(highest) })
+        Ok(Entries { hashes, unusable, dummy: dummy(highest) })
+    }
+
+    /// Returns why users cannot log in, in sentences that name line and user, never the hash: those of the first hundred.
+    pub(super) fn unusable(&self) -> &[String] {
+        &self.unusable
     }
 
     /// Returns a user's hash.
@@ -58,7 +81,7 @@ impl Entries {
     /// Nobody, and a dummy of one's own.
     #[cfg(test)]
     pub(super) fn with_dummy(dummy: String) -> Self {
-        Entries { hashes: HashMap::new(), dummy }
+        Entries { hashes: HashMap::new(), unusable: Vec::new(), dummy }
     }
 
     /// Returns how many users there are.
@@ -122,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn another_hash_is_refused_by_the_users_name_and_never_printed() {
+    fn a_hash_that_cannot_be_checked_keeps_its_user_out_alone_and_is_never_printed() {
         for (hash, kind) in [
             ("$apr1$c5jUl2Av$WJUHQqbqTEk5tRgYSAXwp/", "MD5"),
             ("{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=", "SHA-1"),
@@ -132,17 +155,28 @@ mod tests {
             ("$2x$05$L50RfUt1/lX6HMo1u6ENZepEokg3sIuTHkptvcEdm299S0NZ89Zfe", "bcrypt"),
             ("$2y$05$L50RfUt1/lX6HMo1u6ENZepEokg3sIu", "bcrypt"),
             ("$2y$99$L50RfUt1/lX6HMo1u6ENZepEokg3sIuTHkptvcEdm299S0NZ89Zfe", "cost"),
-            ("$2y$05$L50RfUt1/lX6HMo1u6ENZepEokg3sIuTHkptvcEdm299S0NZ89Zé", "bcrypt"),
+            ("$2y$05$L50RfUt1/lX6HMo1u6ENZepEokg3sIuTHkptvcEdm299S0NZ89Z\u{e9}", "bcrypt"),
             ("$2y$15$L50RfUt1/lX6HMo1u6ENZepEokg3sIuTHkptvcEdm299S0NZ89Zfe", "at most 14"),
             ("$2b$31$L50RfUt1/lX6HMo1u6ENZepEokg3sIuTHkptvcEdm299S0NZ89Zfe", "at most 14"),
             ("", "plain"),
         ] {
-            let error = refused(&format!("# one\nalice:{HASH}\nbob:{hash}\n"));
-            for word in ["line 3", "\"bob\"", "`htpasswd -B`", kind] {
-                assert!(error.contains(word), "{error}");
+            // One of another form takes the place of one before it, too: nobody knows which is meant.
+            let text = format!("# one\nalice:{HASH}\nbob:{HASH}\nbob:{hash}\ncarol:{HASH}\n");
+            let entries = Entries::parse(text.as_bytes()).unwrap();
+            let [said] = entries.unusable() else { panic!("{:?}", entries.unusable()) };
+            assert_eq!((entries.len(), entries.hash(b"bob")), (2, None), "{hash}");
+            assert_eq!((entries.hash(b"alice"), entries.hash(b"carol")), (Some(HASH), Some(HASH)));
+            for word in ["line 4", "\"bob\"", "`htpasswd -B`", kind] {
+                assert!(said.contains(word), "{word}: {said}");
             }
-            assert!(hash.is_empty() || !error.contains(hash), "{error}");
+            assert!((hash.is_empty() || !said.contains(hash)) && !said.contains(HASH), "{said}");
         }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_name() {
+        let entries = Entries::parse(format!("\u{feff}alice:{HASH}").as_bytes()).unwrap();
+        assert_eq!(entries.hash(b"alice"), Some(HASH));
     }
 
     #[test]

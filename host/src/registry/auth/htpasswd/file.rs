@@ -74,6 +74,7 @@ impl File {
             }
             Err(error) => return Err(OpenError::unreadable("auth: htpasswd: path", path, error)),
         };
+        log_unusable(path, &entries);
         if entries.len() == 0 {
             tracing::warn!(path = %path.display(), "the htpasswd file has no users: nobody can log in");
         }
@@ -124,6 +125,7 @@ impl File {
             Look::Unchanged => {}
             Look::Read(entries, stamp) => {
                 tracing::debug!(%path, users = entries.len(), "the htpasswd file was read again");
+                log_unusable(&self.path, &entries);
                 state.entries = Ok(Arc::new(entries));
                 state.stamp = stamp;
             }
@@ -136,6 +138,13 @@ impl File {
                 state.stamp = None;
             }
         }
+    }
+}
+
+/// Says which users cannot log in.
+fn log_unusable(path: &Path, entries: &Entries) {
+    for why in entries.unusable() {
+        tracing::error!(path = %path.display(), "in the htpasswd file, {why}");
     }
 }
 

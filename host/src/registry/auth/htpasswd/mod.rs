@@ -28,8 +28,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Users and their passwords from a file, as `htpasswd -B` writes it: Distribution's `auth: htpasswd`.
 ///
-/// A user who gives the right password may do everything. Only hashes by bcrypt with a cost of at most 14 count; an entry with
-/// any other refuses the file, by the user's name. Serve it over TLS: the password is in every request.
+/// A user who gives the right password may do everything. Only hashes by bcrypt with a cost of at most 14 count; a user whose
+/// entry has any other cannot log in, and is named in the log. Serve it over TLS: the password is in every request.
 ///
 /// # Behaviour
 ///
@@ -46,8 +46,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// # Unlike Distribution
 ///
 /// - A missing file is an error. Distribution creates it, with a user `docker` whose password it prints.
-/// - Entries that are not by bcrypt are an error. Distribution passes over them, and their users cannot log in.
-/// - Entries with a cost above 14 are an error. Distribution checks each password for as long as it takes: at 20, a minute.
+/// - Entries with a cost above 14 do not count. Distribution checks each password for as long as it takes: at 20, a minute.
 ///
 /// # Example
 ///
