@@ -84,7 +84,8 @@ pub(crate) async fn run(config: ServeConfig, notices: &[Notice], store: &Arc<Sto
     let opened = store.open(&config.storage.driver).await?;
     let metrics = Metrics::new();
     let driver = metrics.driver(opened);
-    let registry = build(&config, driver.clone(), files)?;
+    let tokens = token_auth(&config)?;
+    let registry = build(&config, driver.clone(), files, tokens.clone())?;
     let of = registry.clone();
     let help = "Bytes of memory that uploads under way may use now";
     metrics.gauge("wharf_upload_buffer_bytes", help, move || of.upload_buffers().0 as f64);
@@ -179,11 +180,7 @@ pub(crate) async fn run(config: ServeConfig, notices: &[Notice], store: &Arc<Sto
                     health.begin_shutdown();
                     asked.ask();
                 }
-                Ask::Reload => match tls.as_ref().map(|tls| tls.reload()) {
-                    Some(Err(error)) => tracing::error!("the certificates stay as they were: {error:#}"),
-                    Some(Ok(())) => tracing::info!("the certificates were read again"),
-                    None => {}
-                },
+                Ask::Reload => reload(tls.as_ref(), tokens.as_ref()).await,
             }
         }
     });
@@ -209,7 +206,12 @@ async fn check_start(health: &Health, driver: &str) -> Result<()> {
 }
 
 /// Builds the registry as the configuration says, where the process may have so many files open.
-fn build(config: &ServeConfig, driver: Arc<dyn StorageDriver>, files: usize) -> Result<Registry> {
+fn build(
+    config: &ServeConfig,
+    driver: Arc<dyn StorageDriver>,
+    files: usize,
+    tokens: Option<Arc<TokenAuth>>,
+) -> Result<Registry> {
     let ServeConfig { storage, http, limits, .. } = config;
     let (downloads, uploads) = streams(limits, driver.name(), files);
     if downloads < limits.downloads.get() {
@@ -251,23 +253,45 @@ fn build(config: &ServeConfig, driver: Arc<dyn StorageDriver>, files: usize) -> 
         builder = builder.secret(secret.expose());
     }
     let controller: Option<Arc<dyn AccessController>> = match &config.auth {
-        None => None,
         Some(Auth::Htpasswd(htpasswd)) => Some(Arc::new(Htpasswd::open(&htpasswd.path, &htpasswd.realm)?)),
-        Some(Auth::Token(token)) => Some(Arc::new(TokenAuth::open(&TokenSettings {
-            realm: token.realm.clone(),
-            service: token.service.clone(),
-            issuer: token.issuer.clone(),
-            rootcertbundle: token.rootcertbundle.clone(),
-            jwks: token.jwks.clone(),
-            autoredirect: token.autoredirect,
-            autoredirectpath: token.autoredirectpath.clone(),
-            signingalgorithms: token.signingalgorithms.clone(),
-        })?)),
+        _ => tokens.map(|tokens| tokens as Arc<dyn AccessController>),
     };
     if let Some(controller) = controller {
         builder = builder.access(controller);
     }
     Ok(builder.build())
+}
+
+/// Reads the keys of `auth: token`, if clients have tokens.
+fn token_auth(config: &ServeConfig) -> Result<Option<Arc<TokenAuth>>> {
+    let Some(Auth::Token(token)) = &config.auth else { return Ok(None) };
+    let settings = TokenSettings {
+        realm: token.realm.clone(),
+        service: token.service.clone(),
+        issuer: token.issuer.clone(),
+        rootcertbundle: token.rootcertbundle.clone(),
+        jwks: token.jwks.clone(),
+        autoredirect: token.autoredirect,
+        autoredirectpath: token.autoredirectpath.clone(),
+        signingalgorithms: token.signingalgorithms.clone(),
+    };
+    Ok(Some(Arc::new(TokenAuth::open(&settings)?)))
+}
+
+/// Reads again what may be replaced while the registry runs. What is wrong stays as it was.
+async fn reload(tls: Option<&Arc<tls::Tls>>, tokens: Option<&Arc<TokenAuth>>) {
+    match tls.map(|tls| tls.reload()) {
+        Some(Err(error)) => tracing::error!("the certificates stay as they were: {error:#}"),
+        Some(Ok(())) => tracing::info!("the certificates were read again"),
+        None => {}
+    }
+    let Some(tokens) = tokens.cloned() else { return };
+    match tokio::task::spawn_blocking(move || tokens.reload()).await {
+        Ok(Err(error)) => tracing::error!(%error, "the keys of tokens stay as they were"),
+        Ok(Ok(())) => tracing::info!("the keys of tokens were read again"),
+        // The server is shutting down.
+        Err(_) => {}
+    }
 }
 
 /// Returns how many downloads and uploads may be open at a time. Each takes two of the files that the process may have open; and

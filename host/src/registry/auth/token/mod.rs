@@ -5,6 +5,7 @@ mod certificates;
 mod jwk;
 mod jwt;
 mod key;
+mod keys;
 mod scope;
 mod trust;
 
@@ -19,7 +20,8 @@ use serde::Deserialize;
 
 use self::algorithm::Algorithm;
 use self::jwt::{Claims, Jwt};
-use self::trust::Trust;
+use self::keys::{Files, Keys};
+use self::trust::{NoKey, Trust};
 use super::challenge::challenge;
 use super::{Access, AccessController, AccessRequest, Denied, OpenError, User};
 
@@ -86,7 +88,8 @@ fn default_path() -> String {
 /// - `iss` and `aud` must be this registry's; `exp` and `nbf` are kept with 60 s for clocks that differ.
 /// - `access` must grant everything that the request needs. Else the client is told which scope to ask the token server
 ///   for.
-/// - The files are read once, at the start.
+/// - The files are read at the start, by [`reload`](TokenAuth::reload), and when a token names a key that is unknown: at most
+///   once in ten seconds then. If they are wrong, the keys stay as they were.
 ///
 /// # Unlike Distribution
 ///
@@ -100,7 +103,7 @@ pub struct TokenAuth {
     /// The path on this host to which clients are sent rather than to the realm.
     redirect: Option<String>,
     algorithms: Vec<Algorithm>,
-    trust: Trust,
+    keys: Keys,
 }
 
 /// Why a token does not do.
@@ -109,6 +112,8 @@ enum Refused {
     Missing,
     /// It is not what it should be, by these words.
     Invalid(String),
+    /// It is signed by a key that is not among those of that age. It may be among those that are in the files by now.
+    UnknownKey { why: String, age: u64 },
     /// It grants less than is needed.
     Insufficient,
 }
@@ -139,15 +144,24 @@ impl TokenAuth {
         }
         let algorithms = Algorithm::allowed(&settings.signingalgorithms)
             .map_err(|why| OpenError::new(format!("`auth: token` is wrong: {why}")))?;
-        let trust = Trust::open(settings.rootcertbundle.as_deref(), settings.jwks.as_deref())?;
+        let files = Files { bundle: settings.rootcertbundle.clone(), jwks: settings.jwks.clone() };
         Ok(TokenAuth {
             realm: settings.realm.clone(),
             service: settings.service.clone(),
             issuer: settings.issuer.clone(),
             redirect,
             algorithms,
-            trust,
+            keys: Keys::open(files)?,
         })
+    }
+
+    /// Reads the files of keys again, for whoever replaced them. Blocks for as long as that takes.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be read or has no key that is supported. The keys stay as they were then.
+    pub fn reload(&self) -> Result<(), OpenError> {
+        self.keys.reload()
     }
 
     /// Verifies a request's token as of a time.
@@ -159,18 +173,22 @@ impl TokenAuth {
     ) -> Result<Claims, Refused> {
         let token = authorization.and_then(|header| bearer(header.as_bytes())).ok_or(Refused::Missing)?;
         let token = std::str::from_utf8(token).map_err(|_| Refused::Invalid("the token is not ASCII".to_owned()))?;
-        let claims = self.claims(token, now).map_err(Refused::Invalid)?;
+        let (trust, age) = self.keys.current();
+        let claims = self.claims(&trust, token, now).map_err(|no_key| match no_key {
+            NoKey::Unknown(why) => Refused::UnknownKey { why, age },
+            NoKey::Unusable(why) => Refused::Invalid(why),
+        })?;
         if scope::covers(claims.grants(), needed) { Ok(claims) } else { Err(Refused::Insufficient) }
     }
 
     /// Returns what a token claims, once it is known to be by the issuer, for this registry, and valid.
-    fn claims(&self, token: &str, now: SystemTime) -> Result<Claims, String> {
+    fn claims(&self, trust: &Trust, token: &str, now: SystemTime) -> Result<Claims, NoKey> {
         let jwt = Jwt::parse(token)?;
         let algorithm = Algorithm::by_name(&jwt.header.alg).filter(|algorithm| self.algorithms.contains(algorithm));
         let algorithm = algorithm.ok_or("the token is signed by an algorithm that is not allowed")?;
-        let key = self.trust.key(&jwt.header, algorithm, now)?;
+        let key = trust.key(&jwt.header, algorithm, now)?;
         if !key.verifies(algorithm, jwt.signed, &jwt.signature) {
-            return Err("the token's signature is wrong".to_owned());
+            return Err("the token's signature is wrong".to_owned().into());
         }
         let claims = jwt.claims()?;
         claims.check(&self.issuer, &self.service, now)?;
@@ -196,7 +214,12 @@ impl TokenAuth {
 impl AccessController for TokenAuth {
     async fn authorize(&self, request: AccessRequest<'_>) -> Result<Option<User>, Denied> {
         // On the executor: a signature takes a tenth of a millisecond to verify, a forged chain a few.
-        let refused = match self.verify(request.authorization, request.needed, SystemTime::now()) {
+        let verify = || self.verify(request.authorization, request.needed, SystemTime::now());
+        let verified = match verify() {
+            Err(Refused::UnknownKey { age, .. }) if self.keys.renew(age).await => verify(),
+            verified => verified,
+        };
+        let refused = match verified {
             Ok(claims) => return Ok(claims.sub.filter(|name| !name.is_empty()).map(|name| User { name })),
             Err(refused) => refused,
         };
@@ -205,7 +228,7 @@ impl AccessController for TokenAuth {
             Refused::Missing => {
                 Denied::Unauthenticated { challenge: challenge(None), message: "a token is needed".to_owned() }
             }
-            Refused::Invalid(message) => {
+            Refused::Invalid(message) | Refused::UnknownKey { why: message, .. } => {
                 Denied::Unauthenticated { challenge: challenge(Some("invalid_token")), message }
             }
             Refused::Insufficient => {

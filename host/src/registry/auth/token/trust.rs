@@ -16,6 +16,8 @@ use super::key::{PublicKey, libtrust_fingerprint};
 
 /// The largest file that is read, in bytes. Those of whole operating systems have a quarter of a MiB.
 const MAX_FILE: u64 = 16 * 1024 * 1024;
+/// U+FEFF as UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// How much of a name from a token is shown.
 const SHOWN: usize = 100;
 
@@ -31,6 +33,27 @@ struct Trusted {
     key: PublicKey,
     /// The only algorithm that the key is for.
     algorithm: Option<Algorithm>,
+}
+
+/// Why there is no key by which a token could be verified.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum NoKey {
+    /// It is none of the trusted ones.
+    Unknown(String),
+    /// The token, or what it says of its key, is not what it should be.
+    Unusable(String),
+}
+
+impl From<String> for NoKey {
+    fn from(why: String) -> Self {
+        NoKey::Unusable(why)
+    }
+}
+
+impl From<&str> for NoKey {
+    fn from(why: &str) -> Self {
+        NoKey::Unusable(why.to_owned())
+    }
 }
 
 impl Trust {
@@ -128,42 +151,48 @@ impl Trust {
 
     /// Returns the key that must have signed a token, or says why it is not trusted. As for Distribution, a chain of
     /// certificates comes before a key, and a key before a key's name.
-    pub(super) fn key(&self, header: &Header, algorithm: Algorithm, now: SystemTime) -> Result<PublicKey, String> {
+    pub(super) fn key(&self, header: &Header, algorithm: Algorithm, now: SystemTime) -> Result<PublicKey, NoKey> {
         let key = if let Some(x5c) = header.x5c.as_ref().filter(|x5c| !x5c.is_empty()) {
-            self.anchors.verify(x5c, now)?
+            self.chain(x5c, now)?
         } else if let Some(jwk) = &header.jwk {
             self.embedded(jwk, algorithm, now)?
         } else if let Some(kid) = header.kid.as_ref().filter(|kid| !kid.is_empty()) {
             let trusted = self.keys.get(kid).ok_or_else(|| {
                 let shown: String = kid.chars().take(SHOWN).collect();
-                format!("the token is signed by the key {shown:?}, which is not trusted")
+                NoKey::Unknown(format!("the token is signed by the key {shown:?}, which is not trusted"))
             })?;
             suitable(trusted, algorithm)?
         } else {
-            return Err("the token does not say by which key it is signed".to_owned());
+            return Err("the token does not say by which key it is signed".into());
         };
-        if key.suits(algorithm) { Ok(key) } else { Err(format!("the token's key does not sign by {algorithm}")) }
+        if key.suits(algorithm) { Ok(key) } else { Err(format!("the token's key does not sign by {algorithm}").into()) }
+    }
+
+    /// The key at the end of a chain of certificates. Which of them is missing is not known where a chain leads nowhere.
+    fn chain(&self, x5c: &[String], now: SystemTime) -> Result<PublicKey, NoKey> {
+        self.anchors.verify(x5c, now).map_err(NoKey::Unknown)
     }
 
     /// A key out of the token itself: it counts if a chain leads to it, or if it is one of the trusted ones.
-    fn embedded(&self, jwk: &Jwk, algorithm: Algorithm, now: SystemTime) -> Result<PublicKey, String> {
+    fn embedded(&self, jwk: &Jwk, algorithm: Algorithm, now: SystemTime) -> Result<PublicKey, NoKey> {
         let key = jwk.public_key().map_err(|why| format!("the token's `jwk` cannot be used: {why}"))?;
         if let Some(x5c) = jwk.x5c.as_ref().filter(|x5c| !x5c.is_empty()) {
-            return if self.anchors.verify(x5c, now)? == key {
+            return if self.chain(x5c, now)? == key {
                 Ok(key)
             } else {
-                Err("the token's `jwk` is not the key of its certificate".to_owned())
+                Err("the token's `jwk` is not the key of its certificate".into())
             };
         }
         // By what it is, not by the name that it gives itself.
         let trusted = self.keys.values().find(|trusted| trusted.key == key);
-        suitable(trusted.ok_or("the key in the token is not trusted")?, algorithm)
+        let trusted = trusted.ok_or_else(|| NoKey::Unknown("the key in the token is not trusted".to_owned()))?;
+        suitable(trusted, algorithm)
     }
 }
 
-fn suitable(trusted: &Trusted, algorithm: Algorithm) -> Result<PublicKey, String> {
+fn suitable(trusted: &Trusted, algorithm: Algorithm) -> Result<PublicKey, NoKey> {
     match trusted.algorithm {
-        Some(only) if only != algorithm => Err(format!("the token's key signs by {only}, not {algorithm}")),
+        Some(only) if only != algorithm => Err(format!("the token's key signs by {only}, not {algorithm}").into()),
         _ => Ok(trusted.key.clone()),
     }
 }
@@ -174,6 +203,10 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     if text.len() as u64 > MAX_FILE {
         let message = format!("it is larger than {MAX_FILE} bytes");
         return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, message));
+    }
+    // What editors of Windows put before a text is none of it.
+    if text.starts_with(BYTE_ORDER_MARK) {
+        text.drain(..BYTE_ORDER_MARK.len());
     }
     Ok(text)
 }

@@ -5,6 +5,7 @@
 mod chains;
 mod challenges;
 mod claims;
+mod renewal;
 mod settings;
 mod signatures;
 mod trusted;
@@ -195,7 +196,7 @@ fn controller(bundle: &str, jwks: &Value) -> TokenAuth {
         issuer: "issuer".to_owned(),
         redirect: None,
         algorithms: Algorithm::ALL.to_vec(),
-        trust,
+        keys: keys::Keys::new(keys::Files::default(), trust),
     }
 }
 
@@ -207,6 +208,6 @@ fn outcome(controller: &TokenAuth, token: &str) -> Result<(), String> {
         Ok(_) => Ok(()),
         Err(Refused::Missing) => Err("missing".to_owned()),
         Err(Refused::Insufficient) => Err("insufficient".to_owned()),
-        Err(Refused::Invalid(why)) => Err(why),
+        Err(Refused::Invalid(why) | Refused::UnknownKey { why, .. }) => Err(why),
     }
 }
