@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "serve/proxied.rs"]
+mod proxied;
 mod support;
 
 use std::fs;

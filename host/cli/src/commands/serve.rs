@@ -108,7 +108,7 @@ pub(crate) async fn run(config: ServeConfig, notices: &[Notice], store: &Arc<Sto
     check_start(&health, &config.storage.driver).await?;
     let mut router = health.guard(metrics.router(routes(&config.http, &registry)?));
     if config.log.access {
-        router = access_log::log(router);
+        router = access_log::log(router, config.http.trusted_proxies.clone());
     }
     let router = router.layer(axum::middleware::map_request(introduce));
 
@@ -164,6 +164,7 @@ pub(crate) async fn run(config: ServeConfig, notices: &[Notice], store: &Arc<Sto
             min_rate: config.limits.min_rate(),
             connections: (files / 2).max(1),
             client_share: config.limits.client_share,
+            proxies: config.http.trusted_proxies.clone(),
             ..Limits::default()
         },
         drain_timeout: config.http.drain_timeout,

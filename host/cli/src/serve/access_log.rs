@@ -9,8 +9,9 @@
 //! its client should know, is left out; `Authorization` never comes near.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -19,28 +20,30 @@ use axum::body::Body;
 use axum::middleware::Next;
 use axum::response::Response;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Method, Request, Uri, Version, header};
+use http::{HeaderMap, HeaderName, Method, Request, Uri, Version, header, request};
 use http_body::{Body as _, Frame, SizeHint};
 use tracing::Level;
-use wharf::registry::Handled;
-
-use super::server::Peer;
+use wharf::registry::{Handled, TrustedProxies};
 
 /// The target of the lines; their level is `info`.
 const TARGET: &str = "wharf::access";
 
 /// Wraps the routes so that each request writes its line. Put it outermost. Without a subscriber for the target, it costs
 /// next to nothing.
-pub(crate) fn log(router: Router) -> Router {
-    router.layer(axum::middleware::from_fn(note))
+///
+/// The client is the one that the proxies name which are named in turn, as it is for bounds.
+pub(crate) fn log(router: Router, proxies: TrustedProxies) -> Router {
+    let proxies = Arc::new(proxies);
+    router.layer(axum::middleware::from_fn(move |request, next| note(Arc::clone(&proxies), request, next)))
 }
 
-async fn note(request: Request<Body>, next: Next) -> Response {
+async fn note(proxies: Arc<TrustedProxies>, request: Request<Body>, next: Next) -> Response {
     if !tracing::enabled!(target: TARGET, Level::INFO) {
         return next.run(request).await;
     }
-    let mut line = Line::begin(&request);
-    let response = next.run(request).await;
+    let (parts, body) = request.into_parts();
+    let mut line = Line::begin(&parts, &proxies);
+    let response = next.run(Request::from_parts(parts, body)).await;
     line.status = response.status().as_u16();
     if let Some(handled) = response.extensions().get::<Handled>() {
         line.user.clone_from(&handled.user);
@@ -53,7 +56,7 @@ async fn note(request: Request<Body>, next: Next) -> Response {
 
 /// A line, which is written when it is dropped.
 struct Line {
-    client: Option<SocketAddr>,
+    client: Option<IpAddr>,
     user: Option<String>,
     at: SystemTime,
     started: Instant,
@@ -68,17 +71,17 @@ struct Line {
 }
 
 impl Line {
-    fn begin(request: &Request<Body>) -> Self {
+    fn begin(request: &request::Parts, proxies: &TrustedProxies) -> Self {
         Line {
-            client: request.extensions().get::<Peer>().and_then(|peer| peer.address),
+            client: proxies.client(request),
             user: None,
             at: SystemTime::now(),
             started: Instant::now(),
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            version: request.version(),
-            referer: value(request.headers(), &header::REFERER),
-            agent: value(request.headers(), &header::USER_AGENT),
+            method: request.method.clone(),
+            uri: request.uri.clone(),
+            version: request.version,
+            referer: value(&request.headers, &header::REFERER),
+            agent: value(&request.headers, &header::USER_AGENT),
             status: 499,
             bytes: 0,
         }
@@ -86,7 +89,7 @@ impl Line {
 
     fn write(&self, f: &mut fmt::Formatter<'_>, took: Duration) -> fmt::Result {
         match self.client {
-            Some(client) => write!(f, "{}", client.ip().to_canonical())?,
+            Some(client) => write!(f, "{}", client.to_canonical())?,
             None => f.write_str("-")?,
         }
         f.write_str(" - ")?;
@@ -201,7 +204,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test that cannot go on is a failed test")]
 
     use std::io::{self, Write};
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use axum::routing::any;
     use futures::channel::mpsc;
@@ -210,6 +213,7 @@ mod tests {
     use tracing_subscriber::fmt::MakeWriter;
 
     use super::*;
+    use wharf::registry::ClientAddress;
 
     /// What was logged.
     #[derive(Clone, Default)]
@@ -253,18 +257,21 @@ mod tests {
 
     /// Answers with the request's body, as somebody.
     fn routes(user: Option<&'static str>) -> Router {
+        let proxies = TrustedProxies::Networks { networks: vec![([10, 0, 0, 0].into(), 8)], local: false };
         let answer = move |request: Request<Body>| async move {
             let mut response = Response::new(request.into_body());
             let user = user.map(str::to_owned);
             response.extensions_mut().insert(Handled { user, ..Handled::default() });
             response
         };
-        log(Router::new().fallback(any(answer)))
+        log(Router::new().fallback(any(answer)), proxies)
     }
 
     fn request(uri: &str) -> http::request::Builder {
-        let peer = Peer { address: Some(([192, 0, 2, 7], 5).into()), tls: false };
-        Request::builder().uri(uri).extension(peer).header("Authorization", "Basic aHVudGVyMg==")
+        Request::builder()
+            .uri(uri)
+            .extension(ClientAddress([192, 0, 2, 7].into()))
+            .header("Authorization", "Basic aHVudGVyMg==")
     }
 
     async fn line(user: Option<&'static str>, request: Request<Body>) -> String {
@@ -287,6 +294,16 @@ mod tests {
         let (rest, took) = rest.rsplit_once(' ').unwrap();
         assert_eq!(rest, r#""GET /v2/a/manifests/b?n=1 HTTP/1.1" 200 3 "" "docker/27.0""#);
         assert!(took.ends_with('\n') && took.trim().parse::<f64>().unwrap() < 10.0, "{took}");
+    }
+
+    #[tokio::test]
+    async fn the_client_is_the_one_that_a_named_proxy_names() {
+        for (seen, expected) in [([10, 1, 2, 3], "192.0.2.1 - "), ([203, 0, 113, 1], "203.0.113.1 - ")] {
+            let request = Request::builder().uri("/").extension(ClientAddress(seen.into()));
+            let request = request.header("X-Forwarded-For", "198.51.100.1, 192.0.2.1, 10.9.9.9");
+            let line = line(None, request.body(Body::empty()).unwrap()).await;
+            assert!(line.trim_start().starts_with(expected), "{line}");
+        }
     }
 
     #[tokio::test]

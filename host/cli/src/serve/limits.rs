@@ -8,14 +8,14 @@
 //! | keeps a connection that it does not use | `idle` | 120 s |
 //! | takes nothing of its answer | `stall` | 5 min |
 //! | takes less of it than `min_rate` | its `grace`: see [`Pace`](wharf::registry::Pace) | 1 KiB a second, 60 s |
-//! | has many connections | `connections`, of which one address has its `client_share`: closed | half of the files, 50 % |
+//! | has many connections | `connections`, of which one address has its `client_share`: closed; those of named proxies count for no address | half of the files, 50 % |
 //! | vanishes without a word | probes of TCP (150 s) and pings of HTTP/2 (40 s) | |
 //! | sends nothing of its upload | the registry: see `RegistryBuilder::idle` | 60 s |
 //! | sends less of it than `min_rate` | the registry: see `RegistryBuilder::min_rate` | 1 KiB a second, 60 s |
 
 use std::time::Duration;
 
-use wharf::registry::MinRate;
+use wharf::registry::{MinRate, TrustedProxies};
 
 /// What one client may cost.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub(crate) struct Limits {
     pub(crate) connections: usize,
     /// How much of them one client address may have, in percent.
     pub(crate) client_share: u8,
+    /// From where connections of many clients come: those of proxies that are named count for no address.
+    pub(crate) proxies: TrustedProxies,
 }
 
 impl Default for Limits {
@@ -49,6 +51,7 @@ impl Default for Limits {
             min_rate: Some(MinRate::default()),
             connections: usize::MAX,
             client_share: 100,
+            proxies: TrustedProxies::Everybody,
         }
     }
 }

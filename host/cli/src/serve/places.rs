@@ -8,6 +8,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use wharf::registry::TrustedProxies;
+
 /// How often it is logged that a connection was refused.
 const LOGGED: Duration = Duration::from_secs(10);
 
@@ -20,6 +22,7 @@ struct Shared {
     most: usize,
     /// In percent.
     share: usize,
+    proxies: TrustedProxies,
     state: Mutex<State>,
 }
 
@@ -39,15 +42,16 @@ pub(super) struct Place {
 }
 
 impl Places {
-    /// So many connections, of which one address may have at most `share` percent.
-    pub(super) fn new(most: usize, share: u8) -> Self {
-        Places(Arc::new(Shared { most, share: usize::from(share.clamp(1, 100)), state: Mutex::default() }))
+    /// So many connections, of which one address may have at most `share` percent. Those of proxies that are named are many
+    /// clients', and count for no address.
+    pub(super) fn new(most: usize, share: u8, proxies: TrustedProxies) -> Self {
+        Places(Arc::new(Shared { most, share: usize::from(share.clamp(1, 100)), proxies, state: Mutex::default() }))
     }
 
-    /// Takes a place; none, and a line in the log now and then, if the client may have none. At a Unix socket only the whole is
-    /// bounded.
+    /// Takes a place; none, and a line in the log now and then, if the client may have none. At a Unix socket, and from proxies that
+    /// are named, only the whole is bounded.
     pub(super) fn take(&self, client: Option<SocketAddr>) -> Option<Place> {
-        let client = client.map(|client| key(client.ip()));
+        let client = client.map(|client| client.ip()).filter(|client| !self.0.proxies.name(*client)).map(key);
         let mut state = self.0.lock();
         let free = self.0.most.saturating_sub(state.used);
         let held = client.and_then(|client| state.clients.get(&client)).copied().unwrap_or(0);
@@ -108,7 +112,7 @@ mod tests {
 
     #[test]
     fn one_address_does_not_take_all_places_and_who_leaves_makes_room() {
-        let places = Places::new(100, 50);
+        let places = Places::new(100, 50, TrustedProxies::Everybody);
         let first = greedy(&places, "192.0.2.1:1");
         assert_eq!(first.len(), 50);
         assert_eq!(greedy(&places, "192.0.2.2:1").len(), 25);
@@ -116,8 +120,17 @@ mod tests {
         assert!(of_a_network.len() > 1 && greedy(&places, "[2001:db8::2]:1").is_empty());
         drop((first, of_a_network));
         assert!(places.0.lock().clients.is_empty() && places.0.lock().used == 0);
-        assert_eq!(greedy(&Places::new(100, 100), "192.0.2.1:1").len(), 100);
+        assert_eq!(greedy(&Places::new(100, 100, TrustedProxies::Everybody), "192.0.2.1:1").len(), 100);
         // At a Unix socket.
-        assert_eq!(greedy(&Places::new(3, 50), "").len(), 3);
+        assert_eq!(greedy(&Places::new(3, 50, TrustedProxies::Everybody), "").len(), 3);
+    }
+
+    #[test]
+    fn connections_of_a_named_proxy_count_for_no_address() {
+        let proxies = TrustedProxies::Networks { networks: vec![([10, 0, 0, 0].into(), 8)], local: false };
+        let places = Places::new(100, 50, proxies);
+        let other = greedy(&places, "192.0.2.1:1");
+        assert_eq!(other.len(), 50);
+        assert_eq!(greedy(&places, "10.0.0.1:1").len(), 50);
     }
 }

@@ -59,7 +59,8 @@ impl Server {
             Bound::Tcp(address) => address.port(),
             Bound::Unix(_) => 0,
         };
-        let (queues, places) = (Queues::default(), Places::new(limits.connections, limits.client_share));
+        let (queues, places) =
+            (Queues::default(), Places::new(limits.connections, limits.client_share, limits.proxies.clone()));
         loop {
             tokio::select! {
                 biased;

@@ -47,6 +47,36 @@ impl TrustedProxies {
             }
         }
     }
+
+    /// Returns whether the address is that of a proxy which is named, so that many clients may come from it.
+    pub fn name(&self, address: IpAddr) -> bool {
+        *self != TrustedProxies::Everybody && self.contain(Some(address))
+    }
+
+    /// Returns the client's address: the one that the server saw; or behind proxies that are named, the last in `X-Forwarded-For`,
+    /// or else in `Forwarded`, that is none of theirs. What anybody may have written before it is not looked at, and where
+    /// everybody is believed it is not looked at at all: an address by which a client is bounded must not be its own to choose.
+    pub fn client(&self, request: &request::Parts) -> Option<IpAddr> {
+        let seen = request.extensions.get::<ClientAddress>().map(|address| address.0);
+        if *self == TrustedProxies::Everybody || !self.contain(seen) {
+            return seen;
+        }
+        let x_forwarded_for = request.headers.get_all(X_FORWARDED_FOR);
+        let is_plain = x_forwarded_for.iter().next().is_some();
+        let values = if is_plain { x_forwarded_for } else { request.headers.get_all(FORWARDED) };
+        let elements = values.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+        let elements: Vec<&str> = elements.collect();
+        let mut client = seen;
+        for element in elements.into_iter().rev() {
+            let text = if is_plain { Some(element.trim()) } else { parameter(element, "for") };
+            let Some(address) = text.and_then(address) else { break };
+            client = Some(address);
+            if !self.contain(client) {
+                break;
+            }
+        }
+        client
+    }
 }
 
 fn is_within(address: IpAddr, network: IpAddr, bits: u8) -> bool {
@@ -152,31 +182,6 @@ pub(super) fn origin<'a>(request: &'a request::Parts, trusted: &TrustedProxies) 
         origin.host = Some(host);
     }
     Ok(origin)
-}
-
-/// Returns the client's address: the one that the server saw; or behind proxies that are named, the last in `X-Forwarded-For`,
-/// or else in `Forwarded`, that is none of theirs. What anybody may have written before it is not looked at, and where
-/// everybody is believed it is not looked at at all: an address by which a client is bounded must not be its own to choose.
-pub(super) fn client(request: &request::Parts, trusted: &TrustedProxies) -> Option<IpAddr> {
-    let seen = request.extensions.get::<ClientAddress>().map(|address| address.0);
-    if *trusted == TrustedProxies::Everybody || !trusted.contain(seen) {
-        return seen;
-    }
-    let x_forwarded_for = request.headers.get_all(X_FORWARDED_FOR);
-    let is_plain = x_forwarded_for.iter().next().is_some();
-    let values = if is_plain { x_forwarded_for } else { request.headers.get_all(FORWARDED) };
-    let elements = values.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-    let elements: Vec<&str> = elements.collect();
-    let mut client = seen;
-    for element in elements.into_iter().rev() {
-        let text = if is_plain { Some(element.trim()) } else { parameter(element, "for") };
-        let Some(address) = text.and_then(address) else { break };
-        client = Some(address);
-        if !trusted.contain(client) {
-            break;
-        }
-    }
-    client
 }
 
 /// Reads an address, which may have a port, and of IPv6 brackets.
@@ -381,8 +386,8 @@ mod tests {
         ] {
             let mut parts = parts(Version::HTTP_11, "/", &[("host", "a"), (name, value)]);
             parts.extensions.insert(ClientAddress(seen.parse().unwrap()));
-            assert_eq!(client(&parts, &proxies), Some(expected.parse().unwrap()), "{seen} {value}");
-            assert_eq!(client(&parts, &TrustedProxies::Everybody), Some(seen.parse().unwrap()), "{seen} {value}");
+            assert_eq!(proxies.client(&parts), Some(expected.parse().unwrap()), "{seen} {value}");
+            assert_eq!(TrustedProxies::Everybody.client(&parts), Some(seen.parse().unwrap()), "{seen} {value}");
         }
     }
 

@@ -101,7 +101,7 @@ impl Call<'_> {
     /// at once, and holds nothing of the store while the client takes it. Of a range behind the end there is nothing.
     async fn open(&self, name: &RepositoryName, digest: &Digest, range: ByteRange) -> Result<Option<Open>> {
         let store = self.registry.store();
-        let (downloads, client) = (self.registry.downloads(), client(self.parts));
+        let (downloads, client) = (self.registry.downloads(), client(self.registry, self.parts));
         let room = match downloads.try_enter(client) {
             Some(room) => Some(room),
             None => {

@@ -65,7 +65,7 @@ impl Call<'_> {
 
         let room = match bytes {
             ..=SMALL => None,
-            _ => Some(self.registry.downloads().enter(client(self.parts), 1, PATIENCE).await?),
+            _ => Some(self.registry.downloads().enter(client(self.registry, self.parts), 1, PATIENCE).await?),
         };
         let mut pieces = Box::pin(pieces(store.clone(), name.clone(), digest.clone(), parts, end));
         // The first comes once its part is open: what fails before has an answer of its own.

@@ -10,7 +10,6 @@ use http::{HeaderMap, request};
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 
-use super::ClientAddress;
 use crate::registry::admission::{Admission, Admitted, Client};
 use crate::registry::error::{Code, Failure, Result};
 use crate::registry::store::uploads::{Incoming, Stopped};
@@ -105,7 +104,7 @@ impl Received {
         }
         let left = length.or(given);
         let settings = registry.settings();
-        let (buffers, client) = (registry.buffers(), client(parts));
+        let (buffers, client) = (registry.buffers(), client(registry, parts));
         let (admission, gathered) = match kept {
             Kept::Whole(most) if left.is_some_and(|left| left.min(most) <= SMALL) => (&buffers.small, None),
             Kept::Whole(_) => {
@@ -136,9 +135,9 @@ impl Received {
     }
 }
 
-/// Returns for whom a request is.
-pub(super) fn client(parts: &request::Parts) -> Client {
-    Client::new(parts.extensions.get::<ClientAddress>().map(|address| address.0))
+/// Returns for whom a request is, by whom it is bounded: behind proxies that are named, the client that they name.
+pub(super) fn client(registry: &Registry, parts: &request::Parts) -> Client {
+    Client::new(registry.settings().trusted_proxies.client(parts))
 }
 
 /// Returns `Content-Length`.
@@ -217,6 +216,25 @@ mod tests {
             let (used, most) = registry.buffers().uploads.used();
             assert!(used <= most, "{used} of {most}");
         }
+    }
+
+    #[test]
+    fn clients_behind_a_named_proxy_are_bounded_each_by_itself() {
+        let proxies = crate::registry::TrustedProxies::Networks {
+            networks: vec![("10.0.0.0".parse().unwrap(), 8)],
+            local: false,
+        };
+        let registry = Registry::builder(Arc::new(InMemory::new())).trusted_proxies(proxies).build();
+        let of = |seen: &str, forwarded: &str| {
+            let request = http::Request::get("/").header("x-forwarded-for", forwarded);
+            let (mut parts, ()) = request.body(()).unwrap().into_parts();
+            parts.extensions.insert(crate::registry::ClientAddress(seen.parse().unwrap()));
+            client(&registry, &parts)
+        };
+        assert_eq!(of("10.0.0.1", "192.0.2.1"), Client::new("192.0.2.1".parse().ok()));
+        assert_ne!(of("10.0.0.1", "192.0.2.1"), of("10.0.0.1", "192.0.2.2"));
+        // Others cannot choose by whom they are bounded.
+        assert_eq!(of("203.0.113.1", "192.0.2.1"), of("203.0.113.1", "192.0.2.2"));
     }
 
     #[tokio::test]

@@ -42,7 +42,7 @@ const OCI_FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-app
 const HELD: u64 = 256 * 1024;
 
 /// An extension of requests: the address that connected to the server: the client's, or that of a proxy before it. Drivers
-/// answer addresses by it, and clients are bounded by it.
+/// answer addresses by it, and clients are bounded by it; for proxies that [are named](super::TrustedProxies), by what they say.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientAddress(pub std::net::IpAddr);
 
@@ -85,7 +85,7 @@ async fn held(registry: &Registry, parts: &request::Parts, response: Response) -
         return Ok(response);
     }
     let weight = usize::try_from(size.div_ceil(HELD)).unwrap_or(usize::MAX);
-    let room = registry.downloads().enter(client(parts), weight, Duration::ZERO).await?;
+    let room = registry.downloads().enter(client(registry, parts), weight, Duration::ZERO).await?;
     Ok(response.map(|body| Held::body(body, room)))
 }
 
@@ -150,7 +150,7 @@ async fn authorize(
     mounted_from: Option<&str>,
 ) -> Result<(Option<User>, bool)> {
     let Some(controller) = &registry.settings().access else { return Ok((None, true)) };
-    let client = authority::client(parts, &registry.settings().trusted_proxies);
+    let client = registry.settings().trusted_proxies.client(parts);
     let authorize = async |needed: &[Access]| {
         let authorization = parts.headers.get(AUTHORIZATION);
         controller.authorize(AccessRequest { authorization, host, client, needed }).await
@@ -188,7 +188,7 @@ impl Call<'_> {
 
     /// Returns the client's address, if the server knows it.
     fn client(&self) -> Option<std::net::IpAddr> {
-        authority::client(self.parts, &self.registry.settings().trusted_proxies)
+        self.registry.settings().trusted_proxies.client(self.parts)
     }
 
     /// Returns a header that is text; none if there is none.

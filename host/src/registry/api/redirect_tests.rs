@@ -1,7 +1,7 @@
 //! What clients are told where the driver has an address for them, or says that it has.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use axum::body::Body;
@@ -12,7 +12,7 @@ use crate::base::Base;
 use crate::contract::{Error, ErrorKind, RedirectRequest, Result, StorageDriver, StoragePath};
 use crate::drivers::inmemory::InMemory;
 use crate::middleware::{Below, Redirecting, Redirector};
-use crate::registry::Registry;
+use crate::registry::{ClientAddress, Registry, TrustedProxies};
 
 const HELLO: &str = "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
 
@@ -69,6 +69,40 @@ async fn a_client_gets_the_blob_itself_where_the_driver_fails_or_names_what_is_n
         let (status, location, _) = pull("HEAD", Says(says)).await;
         assert_eq!((status, location), (StatusCode::OK, None), "{says:?}");
     }
+}
+
+/// Notes for whom an address is asked.
+#[derive(Clone, Debug, Default)]
+struct Notes(Arc<Mutex<Vec<Option<String>>>>);
+
+#[async_trait]
+impl Redirector for Notes {
+    fn redirects(&self, _: bool) -> bool {
+        true
+    }
+
+    async fn redirect_url(&self, _: &StoragePath, request: &RedirectRequest, _: Below<'_>) -> Result<Option<String>> {
+        self.0.lock().unwrap().push(request.client_address.clone());
+        Ok(None)
+    }
+}
+
+#[tokio::test]
+async fn middlewares_are_told_the_client_that_a_named_proxy_names() {
+    let notes = Notes::default();
+    let driver: Arc<dyn StorageDriver> = Arc::new(Redirecting::new(Arc::new(InMemory::new()), notes.clone()));
+    let proxies = TrustedProxies::Networks { networks: vec![([10, 0, 0, 0].into(), 8)], local: false };
+    let registry = Registry::builder(Arc::new(Base::new(driver))).trusted_proxies(proxies).build();
+    let push = Request::post(format!("/v2/a/blobs/uploads/?digest={HELLO}"));
+    let push = push.header(header::HOST, "localhost").body(Body::from("hello")).unwrap();
+    assert_eq!(registry.handle(push).await.status(), StatusCode::CREATED);
+    for seen in [[10, 0, 0, 1], [203, 0, 113, 1]] {
+        let pull = Request::get(format!("/v2/a/blobs/{HELLO}")).header(header::HOST, "localhost");
+        let pull = pull.header("X-Forwarded-For", "192.0.2.1").extension(ClientAddress(seen.into()));
+        assert_eq!(registry.handle(pull.body(Body::empty()).unwrap()).await.status(), StatusCode::OK);
+    }
+    let expected = ["192.0.2.1", "203.0.113.1"].map(|address| Some(address.to_owned()));
+    assert_eq!(*notes.0.lock().unwrap(), expected);
 }
 
 #[test]
