@@ -105,7 +105,8 @@ impl RegistryBuilder {
     }
 
     /// Begins addresses with this, such as `https://registry.example.com`, whatever the client called the registry:
-    /// Distribution's `http: host`.
+    /// Distribution's `http: host`. If it has a path, that is the whole path before `/v2/`: no [`PathPrefix`](super::PathPrefix)
+    /// is put behind it.
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.host = Some(host.into());
         self

@@ -23,9 +23,26 @@ const SIGNATURE: usize = 32;
 #[derive(Clone)]
 pub(in crate::registry) struct Addresses {
     relative: bool,
-    host: Option<String>,
+    host: Option<Host>,
     trusted: TrustedProxies,
     secret: Vec<u8>,
+}
+
+/// What addresses begin with, by the configuration.
+#[derive(Clone, Debug)]
+struct Host {
+    /// Without a slash at its end.
+    text: String,
+    /// Whether it has the whole path before `/v2/`, so that no prefix is put behind it.
+    has_path: bool,
+}
+
+impl Host {
+    fn new(text: &str) -> Self {
+        let text = text.trim_end_matches('/').to_owned();
+        let has_path = text.split_once("://").map_or(&*text, |(_, rest)| rest).contains('/');
+        Host { text, has_path }
+    }
 }
 
 /// The state of an upload as a client brings it back, with Distribution's names.
@@ -52,7 +69,7 @@ impl Addresses {
         trusted: TrustedProxies,
         secret: Vec<u8>,
     ) -> Self {
-        let host = host.map(|host| host.trim_end_matches('/').to_owned());
+        let host = host.map(|host| Host::new(&host));
         Addresses { relative, host, trusted, secret }
     }
 
@@ -62,7 +79,7 @@ impl Addresses {
             return Ok(String::new());
         }
         if let Some(host) = &self.host {
-            return Ok(host.clone());
+            return Ok(host.text.clone());
         }
         let Origin { scheme, host } = authority::origin(request, &self.trusted).map_err(Failure::malformed)?;
         let Some(host) = host else { return Ok(String::new()) };
@@ -72,7 +89,9 @@ impl Addresses {
     }
 
     fn address(&self, request: &request::Parts, path: &str) -> Result<HeaderValue> {
-        let prefix = request.extensions.get::<PathPrefix>().map_or("", |prefix| &*prefix.0);
+        let is_whole = !self.relative && self.host.as_ref().is_some_and(|host| host.has_path);
+        let prefix = request.extensions.get::<PathPrefix>().filter(|_| !is_whole);
+        let prefix = prefix.map_or("", |prefix| &*prefix.0);
         let text = format!("{}{prefix}{path}", self.origin(request)?);
         // What is made of parts that are valid is valid, but for what nobody thought of.
         let valid = text.parse::<Uri>().ok().and_then(|_| HeaderValue::try_from(text).ok());
@@ -138,3 +157,32 @@ pub struct Tls;
 /// An extension of requests: what was cut from the path before the registry saw it, to be put back into addresses.
 #[derive(Clone, Debug)]
 pub struct PathPrefix(pub String);
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+    use super::*;
+
+    #[test]
+    fn the_prefix_stands_once_in_addresses_also_where_the_host_has_a_path() {
+        let (mut parts, ()) = http::Request::get("/v2/").header("host", "a").body(()).unwrap().into_parts();
+        parts.extensions.insert(PathPrefix("/images".to_owned()));
+        let name = "b".parse().unwrap();
+        let digest = Digest::sha256(b"");
+        for (relative, host, expected) in [
+            (false, None, "http://a/images/v2/b"),
+            (false, Some("https://c"), "https://c/images/v2/b"),
+            (false, Some("https://c/"), "https://c/images/v2/b"),
+            (false, Some("https://c/images"), "https://c/images/v2/b"),
+            (false, Some("https://c/images/"), "https://c/images/v2/b"),
+            // As in Distribution, it is the path by which clients know the registry, whatever a proxy makes of it.
+            (false, Some("https://c/outside/images/"), "https://c/outside/images/v2/b"),
+            (true, Some("https://c/images"), "/images/v2/b"),
+        ] {
+            let host = host.map(str::to_owned);
+            let addresses = Addresses::new(relative, host.clone(), TrustedProxies::Everybody, Vec::new());
+            let address = addresses.blob(&parts, &name, &digest).unwrap();
+            assert_eq!(address, format!("{expected}/blobs/{digest}"), "{relative} {host:?}");
+        }
+    }
+}
