@@ -555,18 +555,32 @@ fn a_component_may_be_configured_or_lie_in_the_directory_of_drivers() {
 }
 
 #[test]
-fn numbers_without_a_unit_are_nanoseconds_except_where_they_would_purge_what_is_uploaded() {
+fn numbers_without_a_unit_are_nanoseconds_and_said_to_be_except_where_they_would_purge_what_is_uploaded() {
     let text = format!(
         "{LEAST}http: {{draintimeout: 1500000000}}\nhealth: {{storagedriver: {{enabled: true, interval: 5000000000}}}}"
     );
-    let config = quiet(&text, &[]);
+    let (config, notices) = serve(&text, &[("REGISTRY_HEALTH_STORAGEDRIVER_INTERVAL", "10")]).unwrap();
     assert_eq!(config.http.drain_timeout, Duration::from_millis(1500));
+    assert_eq!(config.health.unwrap().interval, Duration::from_millis(100), "no store is asked at every moment");
+    assert_eq!(keys(&notices), ["http.draintimeout", "health.storagedriver.interval"]);
+    let said: Vec<&str> = notices.iter().map(|notice| &*notice.sentence).collect();
+    assert!(said[0].contains("has no unit, and is taken as 1500000000 nanoseconds (1.5s)"), "{said:?}");
+    assert!(said[1].contains("has no unit, and is taken as 10 nanoseconds, as in Distribution; write"), "{said:?}");
+    let config = quiet(&text.replace("1500000000", "1500ms").replace("5000000000", "5s"), &[]);
     assert_eq!(config.health.unwrap().interval, Duration::from_secs(5));
+    assert_eq!(quiet(&format!("{LEAST}http: {{draintimeout: 0}}"), &[]).http.drain_timeout, Duration::ZERO);
     for (key, value) in [("age", "168"), ("interval", "24"), ("interval", "0s")] {
         let text = format!("version: 0.1\nstorage: {{inmemory: , maintenance: {{uploadpurging: {{{key}: {value}}}}}}}");
         let error = error(&text, &[]);
         assert!(error.contains(&format!("`storage.maintenance.uploadpurging.{key}`")), "{error}");
     }
+}
+
+#[test]
+fn a_file_may_begin_with_a_byte_order_mark() {
+    let config = quiet(&format!("\u{feff}{LEAST}http: {{relativeurls: true}}\n"), &[]);
+    assert!(config.http.relative_urls);
+    assert!(error(&format!("\u{feff}{LEAST}auht: x\n"), &[]).contains("line 3: `auht`"));
 }
 
 #[test]

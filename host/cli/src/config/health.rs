@@ -4,9 +4,9 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use serde::Deserialize;
-use wharf::base::GoDuration;
 
 use super::document::Document;
+use super::nanoseconds::Nanoseconds;
 use super::report::Report;
 
 /// How the store is asked whether it is there: `health: storagedriver`.
@@ -18,6 +18,9 @@ pub(crate) struct StorageHealth {
     pub(crate) threshold: NonZeroU32,
 }
 
+/// The shortest time from one question to the next.
+const SHORTEST: Duration = Duration::from_millis(100);
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Section {
@@ -28,7 +31,7 @@ struct Section {
 #[serde(default)]
 struct StorageDriver {
     enabled: bool,
-    interval: GoDuration,
+    interval: Nanoseconds,
     threshold: u32,
 }
 
@@ -36,10 +39,11 @@ impl StorageHealth {
     /// Returns none if the store is not asked.
     pub(super) fn from_document(document: &Document, report: &mut Report) -> Option<Self> {
         let StorageDriver { enabled, interval, threshold } = document.parse::<Section>("health", report).storagedriver;
-        enabled.then(|| StorageHealth {
-            // Zero is Distribution's way to say the default.
-            interval: if interval.0.is_zero() { Duration::from_secs(10) } else { interval.0 },
-            threshold: NonZeroU32::new(threshold).unwrap_or(NonZeroU32::MIN),
+        enabled.then(|| {
+            let interval = interval.at("health.storagedriver.interval", report);
+            // Zero is Distribution's way to say the default. Whoever forgot a unit does not mean to ask a million times a second.
+            let interval = if interval.is_zero() { Duration::from_secs(10) } else { interval.max(SHORTEST) };
+            StorageHealth { interval, threshold: NonZeroU32::new(threshold).unwrap_or(NonZeroU32::MIN) }
         })
     }
 }

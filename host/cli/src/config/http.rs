@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
-use wharf::base::{GoDuration, Secret};
+use wharf::base::Secret;
 use wharf::registry::TrustedProxies;
 
 use super::document::Document;
 use super::listen::{Listen, TcpAddress};
+use super::nanoseconds::Nanoseconds;
 use super::report::{Notice, Report};
 use super::tls::{self, Tls};
 
@@ -61,7 +62,7 @@ struct Section {
     host: Option<String>,
     trustedproxies: Option<Vec<String>>,
     relativeurls: bool,
-    draintimeout: GoDuration,
+    draintimeout: Nanoseconds,
     secret: Option<Secret>,
     headers: BTreeMap<String, Vec<String>>,
     tls: tls::Section,
@@ -148,7 +149,7 @@ impl Http {
             host: section.host.and_then(|host| self::host(document, &host, report)),
             trusted_proxies: trusted_proxies(document, section.trustedproxies, report),
             relative_urls: section.relativeurls,
-            drain_timeout: section.draintimeout.0,
+            drain_timeout: section.draintimeout.at("http.draintimeout", report),
             secret: section.secret,
             headers: section.headers,
             tls: Tls::new(document, section.tls, report),

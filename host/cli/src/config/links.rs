@@ -71,6 +71,8 @@ mod tests {
             ("REGISTRY_PORT_5000_TCP_PORT", "5000"),
             ("REGISTRY_PORT_5000_TCP_ADDR", "10.96.3.7"),
             ("REGISTRY_PORT_53_UDP_ADDR", "fd00::7"),
+            ("REGISTRY_AUTH_PORT", "tcp://10.96.3.8:5001"),
+            ("REGISTRY_AUTH_SERVICE_PORT_HTTPS", "5001"),
             ("REGISTRY_AUTH_SERVICE_HOST", "10.96.3.8"),
             ("REGISTRY_AUTH_PORT_5001_TCP_ADDR", "10.96.3.8"),
             ("REGISTRY_HTTP_PORT", "tcp://10.96.3.9:80"),

@@ -15,6 +15,7 @@ mod http;
 mod links;
 mod listen;
 mod log;
+mod nanoseconds;
 mod normal;
 mod report;
 mod schema;

@@ -18,7 +18,8 @@ pub(super) fn normalize(node: &mut Value, shape: &Shape) {
                 *node = Value::Bool(flag);
             }
         }
-        (Shape::Duration, Value::Number(number)) if number.is_u64() => *node = Value::String(format!("{number}ns")),
+        // What it is taken as, and that its unit is missing, the section says.
+        (Shape::Duration, Value::Number(number)) if number.is_u64() => *node = Value::String(number.to_string()),
         (Shape::List(element), Value::Array(values)) => values.iter_mut().for_each(|value| normalize(value, element)),
         (Shape::Section(_) | Shape::Named { .. } | Shape::Map(_), Value::Object(members)) => {
             members_of(members, shape);
@@ -71,7 +72,7 @@ mod tests {
         let expected = json!({
             "storage": { "delete": { "enabled": true }, "inmemory": null },
             "auth": { "none": {} },
-            "http": { "secret": "123", "draintimeout": "5ns", "headers": { "X-A": ["1", "true"] } },
+            "http": { "secret": "123", "draintimeout": "5", "headers": { "X-A": ["1", "true"] } },
         });
         assert_eq!(normal(given), expected);
     }
