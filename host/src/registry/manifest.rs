@@ -218,7 +218,7 @@ impl Manifest {
         }
         let content = if is_index {
             // Of nothing there need be no list: programs in Go write it as `null`.
-            let children = document.manifests.iter().flatten();
+            let children = document.manifests.iter().flatten().filter(|child| !child.is_foreign());
             Content::Manifests(children.map(Child::of).collect::<Result<_, _>>()?)
         } else {
             let Some(config) = &document.config else { return invalid("the manifest has no configuration") };
@@ -295,11 +295,16 @@ mod tests {
     }
 
     #[test]
-    fn layers_that_lie_elsewhere_are_not_asked_for() {
+    fn layers_that_lie_elsewhere_are_not_asked_for_of_images_and_of_indexes() {
         let foreign = r#"{"mediaType":"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip","size":1,"urls":["https://example.com/x"],"digest":""#;
         let text = image("").replace("[]", &format!("[{foreign}{}\"}}]", DIGEST.replace('2', "3")));
         let Content::Blobs(blobs) = Manifest::parse(text.as_bytes(), None).unwrap().content else { panic!("no image") };
         assert_eq!(blobs, [DIGEST.parse().unwrap()]);
+        let text = format!(r#"{{"schemaVersion":2,"manifests":[{foreign}{DIGEST}"}}]}}"#);
+        let Content::Manifests(children) = Manifest::parse(text.as_bytes(), None).unwrap().content else {
+            panic!("no index")
+        };
+        assert!(children.is_empty());
     }
 
     #[test]

@@ -31,7 +31,7 @@ use locks::Locks;
 pub(super) use blobs::{Blob, verify};
 pub(super) use manifests::{Pushed, Stored};
 pub use purge::Purged;
-pub(super) use referrers::Wanted as WantedReferrers;
+pub(super) use referrers::WantedReferrers;
 pub(super) use tags::Page;
 pub(super) use uploads::Uploads;
 

@@ -17,7 +17,7 @@ use crate::registry::{Digest, Reference, RepositoryName, Tag, layout};
 
 /// Which referrers a page is to have.
 #[derive(Debug, Default)]
-pub(in crate::registry) struct Wanted {
+pub(in crate::registry) struct WantedReferrers {
     /// Those behind this one alone.
     pub(in crate::registry) after: Option<Digest>,
     /// Those of these types of artifacts alone, if there is any.
@@ -34,7 +34,7 @@ impl Store {
         name: &RepositoryName,
         subject: &Digest,
         read_only: bool,
-        wanted: &Wanted,
+        wanted: &WantedReferrers,
     ) -> Result<Page<(Digest, String)>> {
         let mut found: BTreeSet<Digest> = if self.is_complete(name).await? {
             self.linked(layout::referrers(name, subject)).await?
@@ -129,7 +129,7 @@ impl Store {
     }
 }
 
-impl Wanted {
+impl WantedReferrers {
     fn takes(&self, referrer: &Referrer) -> bool {
         self.kinds.is_empty() || referrer.artifact_type.as_ref().is_some_and(|kind| self.kinds.contains(kind))
     }
