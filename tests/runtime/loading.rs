@@ -123,3 +123,34 @@ async fn what_all_components_are_granted_afterwards_counts_at_the_next_opening()
     open(&factory).await.unwrap();
     assert_eq!(factory.component_config("files").unwrap().allow.directories.len(), 1);
 }
+
+#[tokio::test]
+async fn a_component_of_a_proposal_that_is_switched_off_is_refused_by_the_proposals_name() {
+    // One core module in it, with a tag: what exceptions are thrown by.
+    let module = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x0d\x03\x01\0\0";
+    let component = [b"\0asm\x0d\0\x01\0\x01", &[u8::try_from(module.len()).unwrap()][..], module].concat();
+    let error = Component::load_bytes(runtime(), component, "it", &Limits::default()).await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("switched off: exception handling; build it without"), "{text}");
+    assert!(!text.contains("damaged"), "{text}");
+}
+
+/// A release of WASI that corrects something comes with a number of its own, and components are built with the newest.
+#[tokio::test]
+async fn a_component_that_imports_a_later_patch_of_http_is_loaded() {
+    let mut bytes = fs::read(component("hostile-http").unwrap()).unwrap();
+    let mut patched = 0;
+    for interface in ["types", "client"] {
+        let (from, to) = (format!("wasi:http/{interface}@0.3.0"), format!("wasi:http/{interface}@0.3.1"));
+        let places: Vec<usize> =
+            (0..bytes.len() - from.len()).filter(|at| bytes[*at..].starts_with(from.as_bytes())).collect();
+        patched += places.len();
+        for at in places {
+            bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+        }
+    }
+    assert!(patched > 0, "the component imports no HTTP");
+    let loaded = Component::load_bytes(runtime(), bytes, "it", &Limits::default()).await.unwrap();
+    let http = loaded.imports().iter().filter(|import| import.name.ends_with("@0.3.1"));
+    assert!(http.clone().count() > 0 && http.into_iter().all(|import| import.access == Access::Http));
+}

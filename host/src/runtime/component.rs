@@ -19,6 +19,7 @@ use super::cpu_time::Budget;
 use super::engine::{Runtime, places, too_many};
 use super::guests::{Conduct, Guest};
 use super::log::LogBudget;
+use super::proposals;
 use super::source;
 use super::state::{Sandbox, Share, State};
 use super::{Grants, Limits};
@@ -30,7 +31,7 @@ const DRIVER: &str = "wharf:storage/driver";
 /// The version of the contract that this host speaks.
 pub const CONTRACT_VERSION: &str = "0.1.0";
 
-/// What there is of outgoing HTTP.
+/// What there is of outgoing HTTP; a later patch of the same is as good.
 const OUTGOING_HTTP: [&str; 2] = ["wasi:http/client@0.3.0", "wasi:http/types@0.3.0"];
 
 /// A component that was loaded and checked. Cheap to clone.
@@ -107,12 +108,28 @@ impl Import {
             "wasi:cli" | "wasi:clocks" | "wasi:io" | "wasi:random" | "wharf:storage" => Access::Harmless,
             "wasi:filesystem" => Access::Directories,
             "wasi:sockets" => Access::Denied,
-            "wasi:http" if OUTGOING_HTTP.contains(&name) => Access::Http,
+            "wasi:http" if OUTGOING_HTTP.iter().any(|offered| is_compatible(name, offered)) => Access::Http,
             _ => Access::Refused,
         };
         // A name can quote an address, in which may stand what a terminal must not be shown.
         Import { name: printable(name).into_owned(), access }
     }
+}
+
+/// Whether an interface that is imported is one that is there, of the same version or of one that is compatible by its number, as
+/// the linker takes them: what it needs beyond that is found missing when it is linked.
+fn is_compatible(wanted: &str, offered: &str) -> bool {
+    let parts = |name: &str| -> Option<(String, [u64; 3])> {
+        let (interface, version) = name.split_once('@')?;
+        let mut numbers = version.split('.').map(|number| number.parse::<u64>().ok());
+        let numbers = [numbers.next()??, numbers.next()??, numbers.next()??];
+        Some((interface.to_owned(), numbers)).filter(|_| version.split('.').count() == 3)
+    };
+    let (Some((wanted, [major, minor, _])), Some((offered, [of_major, of_minor, _]))) = (parts(wanted), parts(offered))
+    else {
+        return wanted == offered;
+    };
+    wanted == offered && major == of_major && (major > 0 || minor == of_minor)
 }
 
 impl Component {
@@ -174,10 +191,7 @@ impl Component {
             let compiled =
                 wasmtime::component::Component::new(&engine, &bytes).map_err(|error| match too_many(&error) {
                     Some((limit, why)) => Error::new(ErrorKind::LimitExceeded { limit }, why),
-                    None => refused(format!(
-                        "is damaged, cut short, or uses what this host does not support: {}",
-                        one_line(&error)
-                    )),
+                    None => refused(not_compiled(&bytes, &error)),
                 })?;
             Ok((sha256_hex(&bytes), compiled))
         };
@@ -282,6 +296,17 @@ impl std::fmt::Debug for Component {
 
 fn sha256_hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Says why a file that is no more complex than others was not compiled.
+fn not_compiled(bytes: &[u8], error: &wasmtime::Error) -> String {
+    match &proposals::needed(bytes)[..] {
+        [] => format!("is damaged, cut short, or uses what this host does not support: {}", one_line(error)),
+        needed => format!(
+            "uses proposals to WebAssembly that this host has switched off: {}; build it without them",
+            needed.join(", ")
+        ),
+    }
 }
 
 /// The first eight bytes tell a component from everything else.
@@ -433,4 +458,29 @@ fn one_line(error: &wasmtime::Error) -> String {
         line.push_str("...");
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outgoing_http_is_there_in_every_patch_of_its_version_and_in_no_other() {
+        for (name, access) in [
+            ("wasi:http/client@0.3.0", Access::Http),
+            ("wasi:http/types@0.3.0", Access::Http),
+            ("wasi:http/types@0.3.1", Access::Http),
+            ("wasi:http/client@0.3.27", Access::Http),
+            ("wasi:http/types@0.4.0", Access::Refused),
+            ("wasi:http/types@0.2.0", Access::Refused),
+            ("wasi:http/types@1.3.0", Access::Refused),
+            ("wasi:http/types@0.3.0-rc-2026-01-01", Access::Refused),
+            ("wasi:http/types@0.3", Access::Refused),
+            ("wasi:http/types@0.3.0.1", Access::Refused),
+            ("wasi:http/types", Access::Refused),
+            ("wasi:http/handler@0.3.1", Access::Refused),
+        ] {
+            assert_eq!(Import::new(name).access, access, "{name}");
+        }
+    }
 }

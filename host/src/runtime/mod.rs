@@ -44,6 +44,7 @@ mod limits;
 mod log;
 mod pool;
 mod priority;
+mod proposals;
 mod random;
 mod reading;
 mod source;
