@@ -20,11 +20,19 @@ pub struct FilesystemConfig {
     /// The most operations at a time, as it was written. Read it through [`max_threads`](Self::max_threads).
     #[serde(rename = "maxthreads", deserialize_with = "threads")]
     pub max_threads: usize,
+    /// Directories outside of the root into which symbolic links in it may lead, as where `docker/registry/v2/blobs` is a link to
+    /// another disk. Default none: a link that leads out is refused.
+    #[serde(rename = "followlinks")]
+    pub follow_links: Vec<PathBuf>,
 }
 
 impl Default for FilesystemConfig {
     fn default() -> Self {
-        FilesystemConfig { root_directory: "/var/lib/registry".into(), max_threads: DEFAULT_MAX_THREADS }
+        FilesystemConfig {
+            root_directory: "/var/lib/registry".into(),
+            max_threads: DEFAULT_MAX_THREADS,
+            follow_links: Vec::new(),
+        }
     }
 }
 

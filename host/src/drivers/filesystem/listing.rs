@@ -48,7 +48,10 @@ pub(super) async fn list(root: Arc<Root>, path: StoragePath, start_after: Option
 
 /// Opens a directory and reads its names; none for a root that is not there yet, which is empty.
 fn open(root: &Root, path: StoragePath, start_after: Option<Position>) -> Result<Option<Listing>> {
-    let opened = root.open().and_then(|root| if path.is_root() { Ok(root) } else { root.open_dir(path.relative()) });
+    let opened = match path.is_root() {
+        true => root.open(),
+        false => root.beneath(path.relative(), |directory, rest| directory.open_dir(rest)),
+    };
     let directory = match opened {
         Ok(directory) => directory,
         Err(found) if path.is_root() && found.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -64,11 +67,15 @@ fn open(root: &Root, path: StoragePath, start_after: Option<Position>) -> Result
             continue;
         };
         let kind = entry.file_type().map_err(failed)?;
+        let path = path.join(&name)?;
         let is_dir = match kind.is_symlink() {
             false => kind.is_dir(),
-            true => directory.metadata(&name).is_ok_and(|target| target.is_dir()),
+            true => {
+                let target = root.beneath(path.relative(), |directory, rest| directory.metadata(rest));
+                target.is_ok_and(|target| target.is_dir())
+            }
         };
-        names.push(Position { path: path.join(&name)?, is_dir });
+        names.push(Position { path, is_dir });
     }
     names.sort_unstable();
     let first = start_after.map_or(0, |after| names.partition_point(|position| *position <= after));

@@ -33,14 +33,17 @@
 //! # Within the root
 //!
 //! Paths are resolved beneath the root by cap-std: neither `..` nor a symbolic link leads out of it. Links within the
-//! root are followed, as Distribution does; one that leads out reads as access-denied. Named pipes, sockets and devices
-//! are not part of the store.
+//! root are followed, as Distribution does. One that leads out is followed only into a directory that `followlinks` names: an
+//! operator keeps blobs, or a repository, on another disk so, and a move between two disks is a copy. Any other is refused by
+//! name when the driver is opened, if it is among the first entries of the root, and reads as access-denied. No client can make a
+//! link. Named pipes, sockets and devices are not part of the store.
 //!
 //! Files have the mode 0666 and directories 0777, less the process's umask.
 
 mod config;
 mod error;
 mod gate;
+mod links;
 mod listing;
 mod lock;
 mod names;
@@ -66,6 +69,7 @@ use crate::contract::{
     RedirectRequest, Result, StorageDriver, StoragePath, WriteMode, walk_by_listing,
 };
 use gate::{Caller, Gate};
+use links::Links;
 use root::Root;
 use sync::DirectorySync;
 use writer::Writer;
@@ -105,7 +109,8 @@ impl Filesystem {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidParameters`] if something that is no directory is at the root's path, or no path is given.
+    /// [`ErrorKind::InvalidParameters`] if something that is no directory is at the root's path, no path is given, or a symbolic
+    /// link leads out of the root to where none may lead.
     pub async fn open(config: FilesystemConfig) -> Result<Self> {
         Self::open_with(config, DirectorySync::default()).await
     }
@@ -121,8 +126,10 @@ impl Filesystem {
                 let message = format!("`rootdirectory`: {} is there, and is no directory", path.display());
                 return Err(Error::new(ErrorKind::InvalidParameters, message));
             }
+            let links = Links::new(&config.follow_links)?;
+            links.check(&path)?;
             sync.probe(&path);
-            Ok(Filesystem { root: Arc::new(Root::new(path, sync)) })
+            Ok(Filesystem { root: Arc::new(Root::new(path, sync, links)) })
         })
         .await
     }

@@ -1,6 +1,7 @@
 //! The root directory, and the directories below it: found, made and synced.
 //!
-//! Everything here blocks, and nothing leaves the root: paths are resolved by cap-std, beneath an open directory.
+//! Everything here blocks, and nothing leaves the root: paths are resolved by cap-std, beneath an open directory. The links that the
+//! operator allows lead to other directories, beneath which the rest of a path is resolved in the same way (`links.rs`).
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use std::sync::{PoisonError, RwLock};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
+use super::links::{Links, leads_out};
 use super::sync::DirectorySync;
 use crate::contract::StoragePath;
 
@@ -20,11 +22,12 @@ pub(super) struct Root {
     /// stores a file in a directory whose own entry might not survive a crash.
     making: RwLock<()>,
     sync: DirectorySync,
+    links: Links,
 }
 
 impl Root {
-    pub(super) fn new(path: PathBuf, sync: DirectorySync) -> Self {
-        Root { path, making: RwLock::new(()), sync }
+    pub(super) fn new(path: PathBuf, sync: DirectorySync, links: Links) -> Self {
+        Root { path, making: RwLock::new(()), sync, links }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -44,10 +47,20 @@ impl Root {
 
     /// Opens the directory that holds `path`.
     pub(super) fn parent(&self, path: &StoragePath) -> io::Result<Dir> {
-        let root = self.open()?;
         match parent(path) {
-            "" => Ok(root),
-            parent => root.open_dir(parent),
+            "" => self.open(),
+            parent => self.beneath(parent, |directory, rest| directory.open_dir(rest)),
+        }
+    }
+
+    /// Does something at a path below the root, which is not the root: in a directory, at the rest of the path.
+    pub(super) fn beneath<T>(&self, relative: &str, act: impl Fn(&Dir, &str) -> io::Result<T>) -> io::Result<T> {
+        match act(&self.open()?, relative) {
+            Err(error) if leads_out(&error) => match self.links.follow(&self.path, relative)? {
+                Some((directory, rest)) => act(&directory, &rest),
+                None => Err(error),
+            },
+            done => done,
         }
     }
 
@@ -63,13 +76,21 @@ impl Root {
         }
         let _making = self.making.write().unwrap_or_else(PoisonError::into_inner);
         let mut directory = self.make()?;
-        for name in parent(path).split('/').filter(|name| !name.is_empty()) {
+        let parent = parent(path);
+        let mut made = 0;
+        for name in parent.split('/').filter(|name| !name.is_empty()) {
             match directory.create_dir(name) {
                 Ok(()) => self.sync.sync(&directory)?,
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
-            directory = directory.open_dir(name)?;
+            made += name.len() + usize::from(made > 0);
+            directory = match directory.open_dir(name) {
+                Err(error) if leads_out(&error) => {
+                    self.beneath(&parent[..made], |directory, rest| directory.open_dir(rest))?
+                }
+                opened => opened?,
+            };
         }
         Ok(directory)
     }

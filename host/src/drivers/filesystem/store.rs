@@ -2,11 +2,12 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::time::Duration;
 
 use cap_std::fs::{Dir, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
 use super::error::{Intent, error};
 use super::gate::Gate;
@@ -23,8 +24,10 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Returns what is at a path.
 pub(super) fn stat(root: &Root, path: &StoragePath) -> Result<FileInfo> {
-    let found =
-        root.open().and_then(|root| if path.is_root() { root.dir_metadata() } else { root.metadata(path.relative()) });
+    let found = match path.is_root() {
+        true => root.open().and_then(|root| root.dir_metadata()),
+        false => root.beneath(path.relative(), |directory, rest| directory.metadata(rest)),
+    };
     match found {
         Ok(metadata) => info(path, &metadata),
         // The root is there before anything is stored in it.
@@ -46,8 +49,7 @@ pub(super) fn open(root: &Root, path: &StoragePath, range: ByteRange) -> Result<
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(OFlags::NONBLOCK.bits() as i32);
     let file = root
-        .open()
-        .and_then(|root| root.open_with(path.relative(), &options))
+        .beneath(path.relative(), |directory, rest| directory.open_with(rest, &options))
         .map_err(|found| error(path, Intent::Find, found))?
         .into_std();
     let metadata = Metadata::from_file(&file).map_err(|found| error(path, Intent::Find, found))?;
@@ -99,7 +101,7 @@ pub(super) fn move_file(root: &Root, source: &StoragePath, destination: &Storage
     // Not under a writer that continues it: it would go on writing to what has become another file.
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(OFlags::NONBLOCK.bits() as i32);
-    let _locked = match from.open_with(name(source), &options) {
+    let locked = match from.open_with(name(source), &options) {
         Ok(file) => {
             let file = file.into_std();
             lock(&file, source, PATIENCE)?;
@@ -110,7 +112,13 @@ pub(super) fn move_file(root: &Root, source: &StoragePath, destination: &Storage
     };
     let attempt = || -> io::Result<()> {
         let to = root.make_parent(destination)?;
-        gate.pass(|| from.rename(name(source), &to, name(destination)))?;
+        match gate.pass(|| from.rename(name(source), &to, name(destination))) {
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::XDEV) => {
+                let file = locked.as_ref().ok_or(error)?;
+                return move_over(root, (&from, name(source), file), to, name(destination), gate);
+            }
+            renamed => renamed?,
+        }
         // First where it is now: in between it has two names rather than none.
         root.names().sync(&to)?;
         root.names().sync(&from)
@@ -121,6 +129,28 @@ pub(super) fn move_file(root: &Root, source: &StoragePath, destination: &Storage
         let is_gone = is_missing(&found) && from.symlink_metadata(name(source)).is_err_and(|gone| is_missing(&gone));
         if is_gone { Error::path_not_found(source) } else { error(destination, Intent::Store, found) }
     })
+}
+
+/// Moves a file to another file system, where no rename reaches: a copy beside its target is renamed, and then the source goes.
+/// A caller that goes away in between leaves both.
+pub(super) fn move_over(
+    root: &Root,
+    (from, source, file): (&Dir, &str, &File),
+    to: Dir,
+    destination: &str,
+    gate: &Gate,
+) -> io::Result<()> {
+    let mut content = file;
+    // Moved before, and its directory deleted under it.
+    content.seek(io::SeekFrom::Start(0))?;
+    let temporary = Temporary::create(to)?;
+    io::copy(&mut content, &mut temporary.file().as_ref())?;
+    temporary.publish(root.names(), destination, gate)?;
+    match gate.pass(|| from.remove_file(source)) {
+        Err(error) if is_missing(&error) => {}
+        removed => removed?,
+    }
+    root.names().sync(from)
 }
 
 /// Deletes a file, or a directory with all below it.

@@ -303,3 +303,90 @@ async fn a_directory_that_fails_to_be_synced_fails_the_operation() {
         assert_eq!(stored.unwrap_err().kind(), &ErrorKind::OutcomeUnknown);
     }
 }
+
+/// A driver whose blobs are, by a symbolic link, in another directory: on another disk where this machine has one for that.
+async fn driver_with_linked_blobs() -> (Result<Filesystem>, TempDir, TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let root = directory.path().join("root");
+    fs::create_dir_all(root.join("v2")).unwrap();
+    fs::create_dir(disk.path().join("blobs")).unwrap();
+    symlink(disk.path().join("blobs"), root.join("v2/blobs")).unwrap();
+    let config = FilesystemConfig {
+        root_directory: root,
+        follow_links: vec![disk.path().to_owned()],
+        ..FilesystemConfig::default()
+    };
+    (Filesystem::open(config).await, directory, disk)
+}
+
+#[tokio::test]
+async fn blobs_that_the_operator_linked_to_another_disk_are_stored_there() {
+    let (driver, directory, disk) = driver_with_linked_blobs().await;
+    let driver = driver.unwrap();
+    put(&driver, "/v2/blobs/aa/put").await;
+    assert_eq!(fs::read(disk.path().join("blobs/aa/put")).unwrap(), b"content");
+    let mut writer = driver.writer(&path("/v2/uploads/one"), WriteMode::New).await.unwrap();
+    writer.write(Bytes::from(vec![7; 300_000])).await.unwrap();
+    writer.close().await.unwrap();
+    let writer = driver.writer(&path("/v2/uploads/one"), WriteMode::Append).await.unwrap();
+    assert_eq!(writer.commit().await.unwrap(), 300_000);
+    driver.move_file(&path("/v2/uploads/one"), &path("/v2/blobs/bb/moved")).await.unwrap();
+    assert_eq!(fs::read(disk.path().join("blobs/bb/moved")).unwrap(), vec![7; 300_000]);
+    assert!(driver.stat(&path("/v2/uploads/one")).await.unwrap_err().is_path_not_found());
+    let append = driver.writer(&path("/v2/blobs/bb/moved"), WriteMode::Append).await.unwrap();
+    assert_eq!(append.close().await.unwrap(), 300_000);
+    assert_eq!(names(&driver, "/v2").await, ["/v2/blobs", "/v2/uploads"]);
+    assert_eq!(names(&driver, "/v2/blobs").await, ["/v2/blobs/aa", "/v2/blobs/bb"]);
+    assert!(driver.stat(&path("/v2/blobs")).await.unwrap().is_dir);
+    assert_eq!(&driver.get_content(&path("/v2/blobs/aa/put")).await.unwrap()[..], b"content");
+    assert!(driver.get_content(&path("/v2/blobs/aa/none")).await.unwrap_err().is_path_not_found());
+    driver.delete(&path("/v2/blobs/aa")).await.unwrap();
+    driver.delete_files(&[path("/v2/blobs/bb/moved")]).await.unwrap();
+    assert!(!disk.path().join("blobs/aa").exists() && !disk.path().join("blobs/bb/moved").exists());
+    // From there, and nowhere else.
+    fs::write(directory.path().join("secret"), "secret").unwrap();
+    symlink(directory.path(), disk.path().join("blobs/out")).unwrap();
+    symlink(directory.path(), directory.path().join("root/out")).unwrap();
+    for out in ["/v2/blobs/out/secret", "/out/secret"] {
+        assert_eq!(driver.get_content(&path(out)).await.unwrap_err().kind(), &ErrorKind::AccessDenied, "{out}");
+        assert!(driver.put_content(&path(out), Bytes::new()).await.is_err());
+    }
+    assert_eq!(fs::read(directory.path().join("secret")).unwrap(), b"secret");
+}
+
+#[tokio::test]
+async fn a_file_is_moved_whole_to_where_no_rename_reaches() {
+    let (driver, directory) = driver().await;
+    put(&driver, "/a/file").await;
+    put(&driver, "/b/file").await;
+    let root = Root::new(directory.path().join("root"), DirectorySync::default(), Links::default());
+    let (from, to) = (root.parent(&path("/a/file")).unwrap(), root.parent(&path("/b/file")).unwrap());
+    let file = fs::File::open(directory.path().join("root/a/file")).unwrap();
+    fs::write(directory.path().join("root/a/file"), "moved").unwrap();
+    store::move_over(&root, (&from, "file", &file), to, "file", &Gate::default()).unwrap();
+    assert_eq!(&driver.get_content(&path("/b/file")).await.unwrap()[..], b"moved");
+    assert!(driver.stat(&path("/a/file")).await.unwrap_err().is_path_not_found());
+}
+
+#[tokio::test]
+async fn a_link_out_of_the_root_that_nobody_allowed_is_refused_by_name_at_the_start() {
+    let (_, directory, disk) = driver_with_linked_blobs().await;
+    let open = |links: &[&std::path::Path]| {
+        let follow_links = links.iter().map(|link| link.to_path_buf()).collect();
+        let root_directory = directory.path().join("root");
+        Filesystem::open(FilesystemConfig { root_directory, follow_links, ..FilesystemConfig::default() })
+    };
+    let target = disk.path().canonicalize().unwrap().join("blobs");
+    let elsewhere = tempfile::tempdir().unwrap();
+    for links in [&[][..], &[elsewhere.path()][..]] {
+        let refused = open(links).await.unwrap_err();
+        assert_eq!(refused.kind(), &ErrorKind::InvalidParameters);
+        for named in ["root/v2/blobs", target.to_str().unwrap(), "followlinks"] {
+            assert!(refused.message().contains(named), "{refused}");
+        }
+    }
+    open(&[&target]).await.unwrap();
+    let missing = open(&[&disk.path().join("none")]).await.unwrap_err();
+    assert_eq!(missing.kind(), &ErrorKind::InvalidParameters);
+}

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use cap_std::fs::{OpenOptions, OpenOptionsExt};
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use rustix::fs::OFlags;
 use tokio::task::JoinHandle;
 
@@ -164,7 +164,8 @@ fn resume(root: &Root, path: &StoragePath) -> Result<(Arc<File>, u64)> {
     let mut options = OpenOptions::new();
     options.write(true).custom_flags(OFlags::NONBLOCK.bits() as i32);
     let missing = |found| error(path, Intent::Find, found);
-    let file = root.open().and_then(|root| root.open_with(path.relative(), &options)).map_err(missing)?.into_std();
+    let open = |directory: &Dir, rest: &str| directory.open_with(rest, &options);
+    let file = root.beneath(path.relative(), open).map_err(missing)?.into_std();
     if !file.metadata().map_err(missing)?.is_file() {
         return Err(Error::path_not_found(path));
     }
@@ -239,7 +240,7 @@ impl Upload {
 /// Returns whether the file at the path is this one.
 fn is_at(root: &Root, path: &StoragePath, ours: &std::fs::Metadata) -> bool {
     use cap_std::fs::MetadataExt;
-    let there = root.open().and_then(|root| root.metadata(path.relative()));
+    let there = root.beneath(path.relative(), |directory, rest| directory.metadata(rest));
     there.is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino()))
 }
 
