@@ -103,13 +103,8 @@ struct Open {
     resumed: bool,
 }
 
-/// What the store shows of an upload.
-enum Resumed {
-    /// Its bytes; none if it has none yet.
-    Open(Option<Open>),
-    /// Fewer bytes than were acknowledged.
-    Behind(Error),
-}
+/// What the store shows of an upload: its bytes, none if it has none yet; or, as an error, fewer than were acknowledged.
+type Resumed = Result<Option<Open>, Error>;
 
 /// What of an upload a process holds between two requests, where the driver cannot continue it.
 pub(super) struct Held(Open);
@@ -232,14 +227,11 @@ impl Uploads {
             };
         }
         let behind = match self.resume(name, id).await? {
-            Resumed::Behind(error) => error,
-            Resumed::Open(open) => return Ok(open),
+            Err(error) => error,
+            Ok(open) => return Ok(open),
         };
         tracing::warn!(repository = %name, upload = %id, error = %behind, "an upload is looked at again");
-        match self.resume(name, id).await? {
-            Resumed::Behind(error) => Err(error.into()),
-            Resumed::Open(open) => Ok(open),
-        }
+        self.resume(name, id).await?.map_err(UploadError::from)
     }
 
     /// Opens an upload that the driver continues, unless the store shows less of it than was acknowledged.
@@ -250,8 +242,8 @@ impl Uploads {
             Err(error) if is_missing(&error) => {
                 let beside = self.store.beside_upload(name, id).await?;
                 return match beside.behind(0) {
-                    Some(error) => Ok(Resumed::Behind(error)),
-                    None if beside.has_begun => Ok(Resumed::Open(None)),
+                    Some(error) => Ok(Err(error)),
+                    None if beside.has_begun => Ok(Ok(None)),
                     None => Err(UploadError::Unknown),
                 };
             }
@@ -262,7 +254,7 @@ impl Uploads {
         // Where uploads are no files, the file at the path can be an earlier state of the upload.
         if hasher.is_none() || size == 0 || driver.capabilities().uploads {
             let behind = match self.store.beside_upload(name, id).await {
-                Ok(beside) => beside.behind(size).map(Resumed::Behind).map(Ok),
+                Ok(beside) => beside.behind(size).map(Err).map(Ok),
                 Err(error) => Some(Err(error.into())),
             };
             if let Some(behind) = behind {
@@ -271,7 +263,7 @@ impl Uploads {
                 return behind;
             }
         }
-        Ok(Resumed::Open(Some(Open { writer, hasher, resumed: true })))
+        Ok(Ok(Some(Open { writer, hasher, resumed: true })))
     }
 
     /// Takes up the hash after so many bytes. What it cannot be taken from is no error: the bytes are read at the end.
