@@ -129,6 +129,11 @@ pub(super) fn hash_state(name: &RepositoryName, id: uuid::Uuid, algorithm: Algor
     path(format!("{REPOSITORIES}/{name}/_uploads/{id}/hashstates/{}/{offset}", algorithm.name()))
 }
 
+/// Returns the directory of the states of an upload's hashes.
+pub(super) fn hash_states(name: &RepositoryName, id: uuid::Uuid) -> StoragePath {
+    path(format!("{REPOSITORIES}/{name}/_uploads/{id}/hashstates"))
+}
+
 /// Returns after how many bytes a state of a hash is one; none if a path is that of no state.
 pub(super) fn hash_state_offset(path: &StoragePath) -> Option<u64> {
     let mut parts = path.as_str().rsplit('/');

@@ -161,6 +161,29 @@ async fn an_upload_whose_acknowledged_bytes_the_store_does_not_show_is_never_res
 }
 
 #[tokio::test]
+async fn a_crash_after_the_bytes_were_moved_leaves_no_upload_that_is_stuck() {
+    let digest = Digest::sha256(b"first second");
+    let driver = Arc::new(Interposed::default());
+    let registry = registry(&driver);
+    let bare = begun(&registry, "first ").await;
+    // Nothing comes after the move: the process is gone.
+    let moved = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    driver.before(move |operation, _| {
+        let gone = moved.load(Ordering::Relaxed);
+        moved.fetch_or(operation == Operation::Move, Ordering::Relaxed);
+        async move { if gone { Err(Error::new(ErrorKind::Unavailable, "the process is gone")) } else { Ok(()) } }
+            .boxed()
+    });
+    let ended = send(&registry, "PUT", &format!("{bare}?digest={digest}"), "second").await;
+    assert_eq!(ended.status, StatusCode::SERVICE_UNAVAILABLE);
+    driver.undisturbed();
+    let asked = send(&registry, "GET", &bare, "").await;
+    assert_eq!(asked.status, StatusCode::NO_CONTENT, "{asked:?}");
+    let ended = send(&registry, "PUT", &format!("{bare}?digest={digest}"), "first second").await;
+    assert_eq!(ended.status, StatusCode::CREATED, "{ended:?}");
+}
+
+#[tokio::test]
 async fn an_upload_of_which_the_store_shows_an_earlier_state_is_not_continued_from_there() {
     let name: RepositoryName = "a/b".parse().unwrap();
     let (driver, ours, others) = two_processes();
