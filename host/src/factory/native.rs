@@ -47,10 +47,7 @@ pub(super) fn register(entries: &mut BTreeMap<String, Entry>) {
         let seen = Arc::new(Seen::default());
         let check_writable: CheckWritable = Arc::new(move |parameters| {
             let seen = Arc::clone(&seen);
-            Box::pin(async move {
-                let driver = Filesystem::open(parameters.parse()?).await?;
-                driver.check_still_writable(&seen).await
-            })
+            Box::pin(async move { Filesystem::check_still_writable(parameters.parse()?, &seen).await })
         });
         let filesystem = Native {
             check_writable: Some(check_writable),

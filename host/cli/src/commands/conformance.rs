@@ -59,7 +59,7 @@ struct Named {
 }
 
 impl Named {
-    async fn anew(&self) -> wharf::contract::Result<Arc<dyn StorageDriver>> {
+    async fn open_new(&self) -> wharf::contract::Result<Arc<dyn StorageDriver>> {
         self.factory.create(&self.registered, self.parameters.clone()).await
     }
 }
@@ -76,10 +76,10 @@ impl Subject for Named {
                 let mut one = one.lock().await;
                 match &*one {
                     Some(opened) => Ok(Arc::clone(opened)),
-                    None => Ok(Arc::clone(one.insert(self.anew().await?))),
+                    None => Ok(Arc::clone(one.insert(self.open_new().await?))),
                 }
             }
-            None => self.anew().await,
+            None => self.open_new().await,
         }
     }
 
@@ -95,7 +95,7 @@ impl Subject for Named {
 
     async fn open_empty(&self) -> Option<wharf::contract::Result<Arc<dyn StorageDriver>>> {
         match &self.one {
-            Some(_) => Some(self.anew().await),
+            Some(_) => Some(self.open_new().await),
             None => None,
         }
     }

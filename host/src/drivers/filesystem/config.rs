@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
+use crate::contract::{Error, ErrorKind, Result};
+
 const DEFAULT_MAX_THREADS: usize = 100;
 /// Distribution raises anything below this to it.
 const MIN_MAX_THREADS: usize = 25;
@@ -37,6 +39,24 @@ impl Default for FilesystemConfig {
 }
 
 impl FilesystemConfig {
+    /// Returns the root directory, which need not be there. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidParameters`] if none is named, or something that is no directory is there.
+    pub(super) fn checked_root(&self) -> Result<PathBuf> {
+        let path = &self.root_directory;
+        if path.as_os_str().is_empty() {
+            let message = "`rootdirectory` is empty; name the directory that is to hold everything";
+            return Err(Error::new(ErrorKind::InvalidParameters, message));
+        }
+        if path.metadata().is_ok_and(|found| !found.is_dir()) {
+            let message = format!("`rootdirectory`: {} is there, and is no directory", path.display());
+            return Err(Error::new(ErrorKind::InvalidParameters, message));
+        }
+        Ok(path.clone())
+    }
+
     /// Returns the limit for [`ConcurrencyLimit`](crate::base): never below 25, as in Distribution, and logged when it
     /// was raised to that.
     pub fn max_threads(&self) -> NonZeroUsize {

@@ -116,16 +116,8 @@ impl Filesystem {
     }
 
     async fn open_with(config: FilesystemConfig, sync: DirectorySync) -> Result<Self> {
-        let path = config.root_directory;
-        if path.as_os_str().is_empty() {
-            let message = "`rootdirectory` is empty; name the directory that is to hold everything";
-            return Err(Error::new(ErrorKind::InvalidParameters, message));
-        }
         blocking(move || {
-            if path.metadata().is_ok_and(|found| !found.is_dir()) {
-                let message = format!("`rootdirectory`: {} is there, and is no directory", path.display());
-                return Err(Error::new(ErrorKind::InvalidParameters, message));
-            }
+            let path = config.checked_root()?;
             let links = Links::new(&config.follow_links)?;
             links.check(&path)?;
             sync.probe(&path);
@@ -145,11 +137,11 @@ impl Filesystem {
         blocking(move || directory::check_writable(root.path())).await
     }
 
-    /// As [`check_writable`](Self::check_writable), for somebody who looks again and again: a root that was there and is gone
-    /// is missing.
-    pub(crate) async fn check_still_writable(&self, seen: &Arc<Seen>) -> Result<()> {
-        let (root, seen) = (Arc::clone(&self.root), Arc::clone(seen));
-        blocking(move || seen.check(root.path())).await
+    /// As [`check_writable`](Self::check_writable), of what a configuration names, for somebody who looks again and again: a
+    /// root that was there and is gone is missing. Opens nothing: to open costs a sync and a walk through the root.
+    pub(crate) async fn check_still_writable(config: FilesystemConfig, seen: &Arc<Seen>) -> Result<()> {
+        let seen = Arc::clone(seen);
+        blocking(move || seen.check(&config.checked_root()?)).await
     }
 
     /// Does something that blocks, off the executor's threads.

@@ -26,7 +26,7 @@ const WEB_IDENTITY: &str = "a web identity token (AWS_ROLE_ARN)";
 const CONTAINER: &str = "the container's credentials (AWS_CONTAINER_CREDENTIALS_*)";
 const INSTANCE: &str = "the instance's metadata";
 
-/// Makes what a source works with anew. What the SDK reads of files it keeps there for ever.
+/// Makes a new provider for a source. What the SDK reads of files it keeps there for ever.
 type MakeConfig = dyn Fn() -> ProviderConfig + Send + Sync;
 
 /// The credentials of a driver: static, or of the first source of the chain that has any, and of that one from then on.
@@ -47,7 +47,7 @@ pub(super) struct Chain {
 struct Source {
     name: &'static str,
     provider: RwLock<SharedCredentialsProvider>,
-    /// Makes the provider anew, if it reads files that may have other keys by then.
+    /// Makes a new provider, if it reads files that may have other keys by then.
     files: Option<Box<dyn Fn() -> SharedCredentialsProvider + Send + Sync>>,
 }
 

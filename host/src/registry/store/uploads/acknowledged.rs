@@ -1,6 +1,6 @@
 //! What a store has acknowledged of an upload, whatever it says of its bytes at the moment.
 //!
-//! A listing that is behind, or fails in a way that looks like an empty answer, would have an upload begin anew in silence, and
+//! A listing that is behind, or fails in a way that looks like an empty answer, would restart an upload in silence, and
 //! the bytes that the client has sent would be gone. The states of the hash, one after each request, lie in other files. They
 //! say that there were bytes.
 
