@@ -7,7 +7,7 @@
 //!
 //! Measured times are those of this machine, which others may be using: a neighbour that was slow is measured again, up to
 //! three times. `--long` takes the full time for each row, 10 s beside the neighbour and 1,000 repetitions, and holds it to
-//! the limits: twice its own p99 or 1 ms, and beside one that burns a processor 0.4 of its throughput. The short form takes 1.2 s and 100 repetitions, and allows four times as much. Names
+//! the limits: twice its own p99 or 1 ms, and beside one that burns a processor 0.4 of its throughput. The short form takes 1.2 s and 100 repetitions, and allows four times as much, or 20 ms. Names
 //! on the command line choose rows.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
