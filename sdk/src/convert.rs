@@ -84,6 +84,7 @@ impl From<Capabilities> for wit::Capabilities {
             redirect,
             native_walk,
             uploads,
+            read_only,
         } = capabilities;
         let mut flags = wit::Capabilities::empty();
         flags.set(wit::Capabilities::ATOMIC_REPLACE, atomic_replace);
@@ -94,6 +95,7 @@ impl From<Capabilities> for wit::Capabilities {
         flags.set(wit::Capabilities::REDIRECT, redirect);
         flags.set(wit::Capabilities::NATIVE_WALK, native_walk);
         flags.set(wit::Capabilities::UPLOADS, uploads);
+        flags.set(wit::Capabilities::READ_ONLY, read_only);
         flags
     }
 }
@@ -103,6 +105,7 @@ impl From<Instances> for wit::Instances {
         match instances {
             Instances::One => wit::Instances::One,
             Instances::Many => wit::Instances::Many,
+            Instances::Exclusive => wit::Instances::Exclusive,
         }
     }
 }
@@ -152,6 +155,7 @@ mod tests {
             (with(|c| c.redirect = true), wit::Capabilities::REDIRECT),
             (with(|c| c.native_walk = true), wit::Capabilities::NATIVE_WALK),
             (with(|c| c.uploads = true), wit::Capabilities::UPLOADS),
+            (with(|c| c.read_only = true), wit::Capabilities::READ_ONLY),
         ];
         for (flags, flag) in expected {
             assert_eq!(flags.bits(), flag.bits());

@@ -12,6 +12,9 @@ pub enum Instances {
     /// Any number, side by side: what it stores lives outside. The driver must keep nothing in memory that another
     /// instance, or the next one, would miss.
     Many,
+    /// One at a time: what it stores lives outside, and an instance beside it would damage it, as with a log or a database in a
+    /// directory. What it keeps in memory, such as an index, it finds again in [`open`](StorageDriver::open) after a crash.
+    Exclusive,
 }
 
 /// What an opened driver promises beyond the contract. The conformance suite tests every promise that is made.
@@ -34,6 +37,9 @@ pub struct Capabilities {
     pub native_walk: bool,
     /// [`uploads`](StorageDriver::uploads) can tell which uploads are unfinished.
     pub uploads: bool,
+    /// It only reads: the host asks for no change. Beside it only `redirect` and `native_walk` say anything; see
+    /// [`only_reads!`](crate::only_reads).
+    pub read_only: bool,
 }
 
 /// Whether an upload begins anew or goes on.

@@ -49,7 +49,8 @@
 //! - **Do not panic on bad input.** A panic is a trap: it ends the instance, with every operation that was under way.
 //! - **Be ready to stop at every `await`.** The host abandons an operation that takes too long, and ends instances when
 //!   it likes: no `await` may lie between two steps of which the first without the second is damage.
-//! - **Keep nothing in memory with [`Instances::Many`]** that another instance, or the next one, would miss.
+//! - **Keep nothing in memory with [`Instances::Many`]** that another instance, or the next one, would miss; with
+//!   [`Instances::Exclusive`], nothing that [`open`](StorageDriver::open) does not find again.
 //! - **Promise only what holds.** A capability that is not declared costs the caller a little; one that is declared and
 //!   not kept costs data.
 //!
@@ -92,7 +93,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | [`StorageDriver`], [`Capabilities`], [`Instances`], [`export!`] | what a driver is |
+//! | [`StorageDriver`], [`Capabilities`], [`Instances`], [`export!`], [`only_reads!`] | what a driver is |
 //! | [`Reader`], [`ByteRange`], [`FileInfo`] | what is read |
 //! | [`FileWriter`], [`BufferedWriter`], [`NoWriter`], [`WriteMode`] | what is written |
 //! | [`Listing`], [`Entry`], [`Position`], [`Cursor`] | what is listed, and in which order |
@@ -183,12 +184,76 @@ macro_rules! export {
     };
 }
 
+/// Stands in the `impl` of a driver that only reads, in place of what changes a store: put, writer, move and delete, which the
+/// host does not call on it. The driver declares [`read_only`](Capabilities::read_only).
+///
+/// ```
+/// # use wharf_sdk::*;
+/// struct Greeting;
+///
+/// impl StorageDriver for Greeting {
+///     wharf_sdk::only_reads!();
+///     const NAME: &'static str = "greeting";
+///     const INSTANCES: Instances = Instances::Many;
+///     type Parameters = NoParameters;
+///
+///     async fn open(_: NoParameters) -> Result<Self> {
+///         Ok(Greeting)
+///     }
+///     fn capabilities(&self) -> Capabilities {
+///         Capabilities { read_only: true, ..Capabilities::default() }
+///     }
+///     async fn reader(&self, path: &str, range: ByteRange) -> Result<Reader> {
+///         if path != "/hello" {
+///             return Err(Error::path_not_found());
+///         }
+///         Reader::from_content(FileInfo::file(path, 5), b"world", range)
+///     }
+///     async fn stat(&self, path: &str) -> Result<FileInfo> {
+///         match path {
+///             "/" => Ok(FileInfo::directory(path)),
+///             "/hello" => Ok(FileInfo::file(path, 5)),
+///             _ => Err(Error::path_not_found()),
+///         }
+///     }
+///     async fn list(&self, path: &str, start_after: Option<Position>) -> Result<Listing> {
+///         Listing::from_files(path, [Entry::file("/hello", 5)], start_after.as_ref())
+///     }
+/// }
+/// wharf_sdk::export!(Greeting);
+/// ```
+#[macro_export]
+macro_rules! only_reads {
+    () => {
+        type Writer = $crate::NoWriter;
+
+        async fn put_content(&self, _: &str, _: ::std::vec::Vec<u8>) -> $crate::Result<()> {
+            $crate::__private::only_reads()
+        }
+        async fn writer(&self, _: &str, _: $crate::WriteMode) -> $crate::Result<$crate::NoWriter> {
+            $crate::__private::only_reads()
+        }
+        async fn move_file(&self, _: &str, _: &str) -> $crate::Result<()> {
+            $crate::__private::only_reads()
+        }
+        async fn delete(&self, _: &str) -> $crate::Result<()> {
+            $crate::__private::only_reads()
+        }
+        async fn delete_files(&self, _: &[::std::string::String]) -> $crate::Result<()> {
+            $crate::__private::only_reads()
+        }
+    };
+}
+
 /// What [`export!`] expands to. Not for use.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::component::{Component, Export};
     pub mod bindings {
         pub use crate::bindings::*;
+    }
+    pub fn only_reads<T>() -> crate::Result<T> {
+        Err(crate::Error::unsupported("this driver only reads"))
     }
     pub const fn assert_component<C: bindings::exports::wharf::storage::driver::Guest>() {}
 }

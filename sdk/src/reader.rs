@@ -74,7 +74,8 @@ impl Reader {
         &self.info
     }
 
-    /// Reads everything, at most `limit` bytes.
+    /// Reads everything, at most `limit` bytes. A stream that goes on behind the end of the file, as that of a file in which other
+    /// things follow it, is read up to there.
     ///
     /// # Errors
     ///
@@ -99,7 +100,12 @@ impl Reader {
                 }
             }
             Body::Stream(mut stream, outcome) => {
-                while let Some(chunk) = stream.next().await {
+                let mut left = self.info.size;
+                while left > 0
+                    && let Some(mut chunk) = stream.next().await
+                {
+                    chunk.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+                    left -= chunk.len() as u64;
                     add(&mut all, chunk)?;
                 }
                 drop(stream);

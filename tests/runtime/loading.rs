@@ -91,8 +91,10 @@ async fn a_granted_directory_or_variable_that_is_not_there_fails_the_open_and_is
 async fn every_component_of_the_project_speaks_the_contract_and_imports_nothing_but_harmless_things() {
     for (name, instances) in [
         ("faulty", Instances::Many),
+        ("archive", Instances::Many),
         ("filesystem", Instances::Many),
         ("inmemory", Instances::One),
+        ("log-store", Instances::Exclusive),
         ("whole-driver", Instances::One),
     ] {
         let loaded =

@@ -103,12 +103,21 @@ impl Store {
 
     /// Returns whether what a driver stores lives in its own memory, and is lost when this program ends.
     pub(crate) async fn is_in_memory(&self, driver: &str) -> Result<bool> {
-        let name = self.name_of(driver);
-        let component = self.factory.component(name).await.map_err(output::sentence)?;
-        Ok(match component {
-            Some(component) => component.description().instances == Instances::One,
-            None => name == "inmemory",
+        Ok(match self.instances(driver).await? {
+            Some(instances) => instances == Instances::One,
+            None => self.name_of(driver) == "inmemory",
         })
+    }
+
+    /// Returns whether a driver may be open once at a time.
+    pub(crate) async fn is_exclusive(&self, driver: &str) -> Result<bool> {
+        Ok(self.instances(driver).await? == Some(Instances::Exclusive))
+    }
+
+    /// Returns how many instances a component may have; none if the driver is native.
+    async fn instances(&self, driver: &str) -> Result<Option<Instances>> {
+        let component = self.factory.component(self.name_of(driver)).await.map_err(output::sentence)?;
+        Ok(component.map(|component| component.description().instances))
     }
 
     /// Says so if what is stored in a driver ends with this program.

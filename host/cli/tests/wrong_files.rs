@@ -63,20 +63,20 @@ fn text_and_nothing() {
 fn a_component_of_another_world() {
     let sentence = refused_wat(r#"(component (instance $i) (export "wasi:cli/run@0.2.6" (instance $i)))"#);
     assert!(sentence.contains("not a storage driver: it exports wasi:cli/run@0.2.6"), "{sentence}");
-    assert!(sentence.contains("wharf:storage/driver@0.1.0"), "it says what a driver exports: {sentence}");
+    assert!(sentence.contains("wharf:storage/driver@0.2.0"), "it says what a driver exports: {sentence}");
     let sentence = refused_wat("(component)");
     assert!(sentence.contains("it exports nothing"), "{sentence}");
 }
 
 #[test]
 fn a_newer_contract() {
-    let sentence = refused_wat(r#"(component (instance $i) (export "wharf:storage/driver@0.2.0" (instance $i)))"#);
-    assert!(sentence.contains("contract 0.2.0") && sentence.contains("this host speaks 0.1.0"), "{sentence}");
+    let sentence = refused_wat(r#"(component (instance $i) (export "wharf:storage/driver@0.3.0" (instance $i)))"#);
+    assert!(sentence.contains("contract 0.3.0") && sentence.contains("this host speaks 0.2.0"), "{sentence}");
 }
 
 #[test]
 fn the_right_name_with_another_shape() {
-    let sentence = refused_wat(r#"(component (instance $i) (export "wharf:storage/driver@0.1.0" (instance $i)))"#);
+    let sentence = refused_wat(r#"(component (instance $i) (export "wharf:storage/driver@0.2.0" (instance $i)))"#);
     assert!(sentence.contains("its shape is another"), "{sentence}");
 }
 
@@ -85,7 +85,7 @@ fn a_file_says_nothing_that_drives_a_terminal_or_hides() {
     // Names may quote addresses, and those hold what they like.
     let harm = r"\u{1b}[2J\u{202e}\u{2028}\u{200b}\u{9b}\u{e0041}";
     let import = format!(r#"(import "url=<https://a.example/{harm}>" (func))"#);
-    let driver = r#"(instance $i) (export "wharf:storage/driver@0.1.0" (instance $i))"#;
+    let driver = r#"(instance $i) (export "wharf:storage/driver@0.2.0" (instance $i))"#;
     let export = r#"(instance $i) (export "other" (instance $i))"#;
     for source in [format!("(component {import} {driver})"), format!("(component {import} {export})")] {
         let sentence = refused_wat(&source);
@@ -104,14 +104,14 @@ fn an_import_that_does_not_exist() {
     let sentence = refused_wat(
         r#"(component
             (import "acme:magic/wand@1.0.0" (instance))
-            (instance $i) (export "wharf:storage/driver@0.1.0" (instance $i)))"#,
+            (instance $i) (export "wharf:storage/driver@0.2.0" (instance $i)))"#,
     );
     assert!(sentence.contains("imports acme:magic/wand@1.0.0, which this host does not have"), "{sentence}");
     // The interface is known, and a function of that name is not in it.
     let sentence = refused_wat(
         r#"(component
             (import "wasi:random/random@0.2.6" (instance (export "throw-dice" (func (result u8)))))
-            (instance $i) (export "wharf:storage/driver@0.1.0" (instance $i)))"#,
+            (instance $i) (export "wharf:storage/driver@0.2.0" (instance $i)))"#,
     );
     assert!(sentence.contains("imports what does not exist here") && sentence.contains("throw-dice"), "{sentence}");
 }
@@ -131,7 +131,7 @@ fn outgoing_http_of_another_version() {
     let sentence = refused_wat(
         r#"(component
             (import "wasi:http/outgoing-handler@0.2.6" (instance))
-            (instance $i) (export "wharf:storage/driver@0.1.0" (instance $i)))"#,
+            (instance $i) (export "wharf:storage/driver@0.2.0" (instance $i)))"#,
     );
     assert!(sentence.contains("imports wasi:http/outgoing-handler@0.2.6, which this host does not have"), "{sentence}");
     assert!(sentence.contains("wasi:http/client@0.3.0"), "it names what there is: {sentence}");

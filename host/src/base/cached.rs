@@ -142,10 +142,11 @@ mod tests {
         let directory = File::open(&path).unwrap();
         let content =
             |path: &str, follow: bool| Some(read_to_end(&open_beneath(&directory, path, follow)?, 0).unwrap());
-        // The system may say that it would have to wait although the name is cached: where somebody else renames.
-        let soon = |path, follow| {
+        // The system may say that it would have to wait: where somebody else renames, or needed the memory that the name was in.
+        let soon = |name, follow| {
             let again = |_| {
-                content(path, follow).or_else(|| {
+                content(name, follow).or_else(|| {
+                    std::fs::metadata(path.join(name)).unwrap();
                     std::thread::sleep(std::time::Duration::from_millis(1));
                     None
                 })

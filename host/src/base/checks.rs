@@ -21,6 +21,14 @@ pub(super) fn content_size(bytes: usize) -> Result<()> {
     Ok(())
 }
 
+/// Refuses what would change the store of a driver that only reads.
+pub(super) fn change(capabilities: &Capabilities) -> Result<()> {
+    if capabilities.read_only {
+        return Err(Error::unsupported("this driver only reads, and nothing in its store can be changed through it"));
+    }
+    Ok(())
+}
+
 /// Refuses to continue an upload where the driver does not say that it can.
 pub(super) fn append(mode: WriteMode, capabilities: &Capabilities) -> Result<()> {
     if mode == WriteMode::Append && !capabilities.resumable {

@@ -171,6 +171,7 @@ impl StorageDriver for Base {
     async fn put_content(&self, path: &StoragePath, content: Bytes) -> Result<()> {
         let work = async {
             checks::not_root(path)?;
+            checks::change(&self.capabilities)?;
             checks::content_size(content.len())?;
             self.inner.put_content(path, content).await
         };
@@ -192,6 +193,7 @@ impl StorageDriver for Base {
     async fn writer(&self, path: &StoragePath, mode: WriteMode) -> Result<Box<dyn FileWriter>> {
         let work = async {
             checks::not_root(path)?;
+            checks::change(&self.capabilities)?;
             checks::append(mode, &self.capabilities)?;
             self.inner.writer(path, mode).await
         };
@@ -221,6 +223,7 @@ impl StorageDriver for Base {
         let work = async {
             checks::not_root(source)?;
             checks::not_root(destination)?;
+            checks::change(&self.capabilities)?;
             if source == destination {
                 return checks::moved_onto_itself(self.inner.stat(source).await?);
             }
@@ -232,6 +235,7 @@ impl StorageDriver for Base {
     async fn delete(&self, path: &StoragePath) -> Result<()> {
         let work = async {
             checks::not_root(path)?;
+            checks::change(&self.capabilities)?;
             self.inner.delete(path).await
         };
         self.run(Operation::Delete, path, work).await
@@ -241,6 +245,7 @@ impl StorageDriver for Base {
         // Nothing to do is nothing to ask for, and the first path stands for all in what is told.
         let Some(first) = paths.first() else { return Ok(()) };
         let work = async {
+            checks::change(&self.capabilities)?;
             checks::file_count(paths.len())?;
             paths.iter().try_for_each(checks::not_root)?;
             self.inner.delete_files(paths).await

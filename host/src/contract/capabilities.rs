@@ -24,11 +24,15 @@ pub struct Capabilities {
     /// `uploads` can tell which uploads are unfinished. They end when a writer begins anew at their path; what is
     /// committed there stays when that writer is cancelled before it wrote.
     pub uploads: bool,
+    /// The driver only reads, and whatever would change its store is [unsupported](super::ErrorKind::Unsupported):
+    /// [`Base`](crate::base::Base) refuses it before the driver is asked. Beside it only `redirect` and `native_walk` say
+    /// anything.
+    pub read_only: bool,
 }
 
 impl Capabilities {
     /// Returns every capability's name, as in the WIT, and whether it is promised.
-    pub fn all(&self) -> [(&'static str, bool); 8] {
+    pub fn all(&self) -> [(&'static str, bool); 9] {
         [
             ("atomic-replace", self.atomic_replace),
             ("durable", self.durable),
@@ -38,6 +42,7 @@ impl Capabilities {
             ("redirect", self.redirect),
             ("native-walk", self.native_walk),
             ("uploads", self.uploads),
+            ("read-only", self.read_only),
         ]
     }
 

@@ -65,14 +65,14 @@ impl Source {
     }
 
     /// Looks at the directories that the component may write to. Each was there when the component was opened, which goes on
-    /// with that one, wherever it is now. One of [`Instances::Many`], whose content is outside of its instances, keeps nothing
-    /// if it may write to none of its directories and has no host.
+    /// with that one, wherever it is now. One whose content is outside of its instances keeps nothing if it may write to none of
+    /// its directories and has no host.
     pub(super) async fn check_writable(&self) -> Result<()> {
         let allow = &self.config.allow;
         let writable = allow.directories.iter().filter(|directory| directory.write);
         let hosts: Vec<PathBuf> = writable.map(|directory| directory.host.clone()).collect();
         if let (Some(first), true, true) = (allow.directories.first(), hosts.is_empty(), allow.http.is_empty())
-            && self.component().await?.description().instances == Instances::Many
+            && self.component().await?.description().instances != Instances::One
         {
             let message = format!(
                 "the component may only read {}: add `write: true` to what grants it, or make the registry read-only",

@@ -79,7 +79,8 @@ impl RegistryBuilder {
         self
     }
 
-    /// Refuses whatever would change the store: Distribution's `storage: maintenance: readonly: enabled`.
+    /// Refuses whatever would change the store: Distribution's `storage: maintenance: readonly: enabled`. A registry on a driver
+    /// that declares [`read_only`](crate::contract::Capabilities::read_only) does so in any case.
     pub fn read_only(mut self, read_only: bool) -> Self {
         self.read_only = read_only;
         self

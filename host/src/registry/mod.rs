@@ -108,7 +108,8 @@ impl Registry {
         RegistryBuilder::new(driver)
     }
 
-    fn from_builder(settings: RegistryBuilder) -> Self {
+    fn from_builder(mut settings: RegistryBuilder) -> Self {
+        settings.read_only |= settings.driver.capabilities().read_only;
         let store = Store::new(Arc::clone(&settings.driver));
         let small = settings.at_once.min(settings.upload_buffer).min(crate::contract::MAX_CONTENT);
         let secret = settings.secret.as_ref().map(|key| key.0.clone()).unwrap_or_else(|| {

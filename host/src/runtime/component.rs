@@ -29,7 +29,7 @@ use crate::contract::{Error, ErrorKind, Result, is_printable, printable};
 const DRIVER: &str = "wharf:storage/driver";
 
 /// The version of the contract that this host speaks.
-pub const CONTRACT_VERSION: &str = "0.1.0";
+pub const CONTRACT_VERSION: &str = "0.2.0";
 
 /// What there is of outgoing HTTP; a later patch of the same is as good.
 const OUTGOING_HTTP: [&str; 2] = ["wasi:http/client@0.3.0", "wasi:http/types@0.3.0"];
@@ -73,6 +73,9 @@ pub enum Instances {
     One,
     /// Any number, side by side: what it stores lives outside.
     Many,
+    /// One at a time: what it stores lives outside, and an instance beside it would damage it. One that died is replaced when
+    /// it is gone, and a second opening of the driver is refused.
+    Exclusive,
 }
 
 /// An interface that a component imports.
@@ -247,7 +250,7 @@ impl Component {
         &self.inner.imports
     }
 
-    /// Returns the version of the contract that it exports, for instance `0.1.0`.
+    /// Returns the version of the contract that it exports, for instance `0.2.0`.
     pub fn contract_version(&self) -> &str {
         &self.inner.contract
     }
@@ -444,6 +447,7 @@ async fn describe(
     let instances = match instances {
         wit::Instances::One => Instances::One,
         wit::Instances::Many => Instances::Many,
+        wit::Instances::Exclusive => Instances::Exclusive,
     };
     let version = version.chars().filter(|character| is_printable(*character)).take(64).collect();
     Ok(Description { name, version, instances })

@@ -64,6 +64,7 @@ pub(super) fn capabilities(capabilities: wit::Capabilities) -> Capabilities {
         redirect: capabilities.contains(Wit::REDIRECT),
         native_walk: capabilities.contains(Wit::NATIVE_WALK),
         uploads: capabilities.contains(Wit::UPLOADS),
+        read_only: capabilities.contains(Wit::READ_ONLY),
     }
 }
 

@@ -10,11 +10,12 @@ use wasmtime::AsContextMut;
 use wasmtime::component::Access as StoreAccess;
 
 use super::bindings::exports::wharf::storage::driver as wit;
-use super::component::{Access, Component};
+use super::component::{Access, Component, Instances};
 use super::config::ComponentConfig;
 use super::convert;
 use super::cpu_time::Budget;
 use super::death::Effect;
+use super::exclusive::Exclusive;
 use super::http::{HttpClient, check_redirect};
 use super::log::LogBudget;
 use super::pool::Pool;
@@ -116,6 +117,12 @@ impl ComponentDriver {
                  the process may; raise `ulimit -n`, or lower `limits: {{ files: .. }}`"
             );
         }
+        let exclusive = if self.component.description().instances == Instances::Exclusive {
+            let (in_use, patience) = (&runtime.exclusive, limits.open);
+            Some(Exclusive::take(in_use, self.component.sha256(), &parameters, allow, patience).await?)
+        } else {
+            None
+        };
         Ok(Spec {
             log: LogBudget::new(Arc::clone(&name), limits.log.as_u64()),
             budget: Arc::new(Budget::new(limits.cpu_share)),
@@ -128,6 +135,7 @@ impl ComponentDriver {
             http: client,
             share,
             places: self.component.places(),
+            exclusive,
             runtime,
         })
     }

@@ -11,6 +11,7 @@ use wasmtime::{Cache, CacheConfig, Config, Engine, EngineWeak, InstanceAllocatio
 
 use super::compiler::Compiler;
 use super::counters::Counters;
+use super::exclusive::InUse;
 use super::guests::GuestThreads;
 use super::http::{Resolver, SystemResolver};
 use super::limits::{TABLE_ELEMENTS, permits};
@@ -87,6 +88,8 @@ pub struct Runtime {
     pub(super) linker: Arc<Linker<State>>,
     pub(super) counters: Arc<Counters>,
     pub(super) opened: Arc<OpenedDrivers>,
+    /// The drivers that may be open once.
+    pub(super) exclusive: Arc<InUse>,
     pub(super) resolver: Arc<dyn Resolver>,
     pub(super) compiler: Compiler,
     pub(super) guests: Arc<GuestThreads>,
@@ -116,6 +119,7 @@ impl Runtime {
             linker: Arc::new(linker),
             counters: Arc::default(),
             opened: Arc::default(),
+            exclusive: Arc::default(),
             resolver,
             compiler: Compiler::new(),
             guests: Arc::new(GuestThreads::start()?),

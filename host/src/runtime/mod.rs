@@ -31,6 +31,7 @@ mod cpu_time;
 mod death;
 mod driver;
 mod engine;
+mod exclusive;
 mod files;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]

@@ -60,7 +60,7 @@ impl Pool {
     /// Opens the driver, in one instance. One of `instances.many` gets others once it is busy.
     pub(super) async fn open(spec: Arc<Spec>, instances: Instances) -> Result<Arc<Self>> {
         let most = match instances {
-            Instances::One => 1,
+            Instances::One | Instances::Exclusive => 1,
             Instances::Many => spec.limits.workers.get(),
         };
         let first = Worker::start(&spec).await?;
@@ -228,6 +228,9 @@ impl Pool {
             let wait = if worker.bury() { self.count_death(reason) } else { Duration::ZERO };
             self.quarantine()?;
             tokio::time::sleep(wait).await;
+            if self.instances == Instances::Exclusive {
+                self.is_gone(&worker).await?;
+            }
             let fresh = match start_alike(&self.spec, self.capabilities).await {
                 Ok(fresh) => fresh,
                 Err(error) => {
@@ -241,6 +244,17 @@ impl Pool {
             tracing::info!(driver = &*self.spec.name, "replaced an instance of a component");
         }
         Ok(())
+    }
+
+    /// Waits until nothing is left of an instance beside which no other may be.
+    async fn is_gone(&self, worker: &Worker) -> Result<()> {
+        let limit = self.spec.limits.operation;
+        tokio::time::timeout(limit, worker.gone()).await.map_err(|_| {
+            let message = format!(
+                "what the component's dead instance had begun on its files is not over after {limit:?}, and the next one is not                  opened beside it; see whether the disk answers"
+            );
+            Error::new(ErrorKind::Unavailable, message).with_death()
+        })
     }
 
     fn deaths(&self) -> MutexGuard<'_, Deaths> {

@@ -6,6 +6,7 @@
 //! do, makes itself wait and nobody else.
 
 use std::num::NonZeroU32;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
@@ -16,6 +17,8 @@ use crate::contract::{Error, ErrorKind, Result};
 pub(super) struct Threads {
     /// Runs no task; it only has the pool. None while it is dropped.
     pool: Option<Runtime>,
+    /// How many there may be.
+    count: usize,
 }
 
 impl Threads {
@@ -33,7 +36,7 @@ impl Threads {
             .map_err(|error| {
                 Error::new(ErrorKind::Other, "the threads for a component's files cannot be set up").with_source(error)
             })?;
-        Ok(Threads { pool: Some(pool) })
+        Ok(Threads { pool: Some(pool), count })
     }
 
     /// Runs what may block on one of the threads, once there is one for it.
@@ -62,9 +65,60 @@ impl Threads {
         run()
     }
 
+    /// Waits until what was handed to these threads before is over: it holds all of them at once, which it can only when none
+    /// of them has anything else to do.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it lets go of those that it holds.
+    pub(super) async fn settled(&self) {
+        let (gate, count) = (Arc::new(Gate::default()), self.count);
+        let _opens = OpensGate(Arc::clone(&gate));
+        let waiting = (0..count).map(|_| {
+            let gate = Arc::clone(&gate);
+            self.spawn(move || gate.wait_for(count))
+        });
+        let waiting: Vec<_> = waiting.collect();
+        for held in waiting {
+            // One that the pool did not run any more held nothing.
+            let _ = held.await;
+        }
+    }
+
     pub(super) fn handle(&self) -> &Handle {
         // It is taken out only by `drop`.
         self.pool.as_ref().map(Runtime::handle).unwrap_or_else(|| unreachable!("the threads were dropped"))
+    }
+}
+
+/// Where threads wait for one another.
+#[derive(Default)]
+struct Gate {
+    /// How many have come, and whether it is open.
+    state: Mutex<(usize, bool)>,
+    changed: Condvar,
+}
+
+impl Gate {
+    /// Blocks until so many have come, or it is opened.
+    fn wait_for(&self, count: usize) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.0 += 1;
+        state.1 |= state.0 >= count;
+        self.changed.notify_all();
+        while !state.1 {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// Opens a gate when it is dropped.
+struct OpensGate(Arc<Gate>);
+
+impl Drop for OpensGate {
+    fn drop(&mut self) {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner).1 = true;
+        self.0.changed.notify_all();
     }
 }
 
@@ -80,7 +134,6 @@ impl Drop for Threads {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
 
@@ -111,6 +164,35 @@ mod tests {
         assert_eq!(most.load(Ordering::SeqCst), 3);
         let host = tokio::task::spawn_blocking(|| std::thread::current().name().unwrap().to_owned()).await.unwrap();
         assert_ne!(host, "wharf-files");
+    }
+
+    #[tokio::test]
+    async fn what_was_begun_is_over_when_the_threads_are_settled() {
+        let threads = Threads::new(NonZeroU32::new(3).unwrap()).unwrap();
+        threads.settled().await;
+        let done = Arc::new(AtomicUsize::new(0));
+        for _ in 0..7 {
+            let done = Arc::clone(&done);
+            threads.spawn(move || {
+                std::thread::sleep(Duration::from_millis(20));
+                done.fetch_add(1, Ordering::SeqCst);
+            });
+        }
+        threads.settled().await;
+        assert_eq!(done.load(Ordering::SeqCst), 7);
+    }
+
+    #[tokio::test]
+    async fn a_wait_for_threads_that_is_given_up_lets_go_of_them() {
+        let threads = Threads::new(NonZeroU32::new(2).unwrap()).unwrap();
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let blocked = threads.spawn(move || held.recv().is_ok());
+        tokio::time::timeout(Duration::from_millis(50), threads.settled()).await.unwrap_err();
+        // The other thread works as before.
+        assert!(threads.spawn(|| true).await.unwrap());
+        release.send(()).unwrap();
+        assert!(blocked.await.unwrap());
+        threads.settled().await;
     }
 
     #[tokio::test]

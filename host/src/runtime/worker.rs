@@ -19,6 +19,7 @@ use super::ceiling::Stretch;
 use super::cpu_time::Budget;
 use super::death::{Cause, Effect, Kill, Opener, Watch};
 use super::engine::Runtime;
+use super::exclusive::Exclusive;
 use super::guests::{self, Conduct};
 use super::http::HttpClient;
 use super::log::LogBudget;
@@ -43,6 +44,8 @@ pub(super) struct Spec {
     pub(super) budget: Arc<Budget>,
     /// How the component's instances behaved lately.
     pub(super) conduct: Arc<Conduct>,
+    /// Held by a driver that may be open once.
+    pub(super) exclusive: Option<Exclusive>,
 }
 
 /// An instance, with the driver that was opened in it.
@@ -70,6 +73,8 @@ pub(super) struct Worker {
     load: AtomicUsize,
     kill: Arc<Kill>,
     death: watch::Receiver<Option<Cause>>,
+    /// Closed when nothing of it is left, its files' work included.
+    gone: watch::Receiver<()>,
     /// Whether its death was counted against the driver.
     buried: AtomicBool,
 }
@@ -101,10 +106,17 @@ impl Worker {
         let serves = Arc::new(AtomicBool::new(false));
         let begun = Opened { answer: opened, serves: Arc::clone(&serves) };
         let running = run(store, Arc::clone(spec), queue, begun, Arc::clone(&kill), died, stretch.clone());
+        let (is_gone, gone) = watch::channel(());
+        let of = Arc::clone(spec);
         let placed = guests::Guest {
             running: Box::pin(async move {
                 running.await;
                 drop(room);
+                if of.exclusive.is_some() {
+                    // Neither its successor nor another program comes before what it had begun on its files is over.
+                    of.share.threads.settled().await;
+                }
+                drop(is_gone);
             }),
             budget: Arc::clone(&spec.budget),
             conduct: Arc::clone(&spec.conduct),
@@ -121,6 +133,7 @@ impl Worker {
             load: AtomicUsize::new(0),
             kill,
             death,
+            gone,
             buried: AtomicBool::new(false),
         };
         let mut opener = Opener::new(&starting.kill);
@@ -184,6 +197,13 @@ impl Worker {
         let mut death = self.death.clone();
         let seen = death.wait_for(Option::is_some).await.ok().and_then(|cause| cause.clone());
         seen.unwrap_or_else(|| "its task ended".to_owned().into())
+    }
+
+    /// Waits until nothing of the instance is left: for a driver that may be open once, until what it had begun on its files
+    /// is over, too.
+    pub(super) async fn gone(&self) {
+        let mut gone = self.gone.clone();
+        while gone.changed().await.is_ok() {}
     }
 
     /// Returns the error for something that was under way when the instance died.

@@ -65,7 +65,7 @@ pub(crate) fn rows() -> Vec<Row> {
         heavy("has a tuple of a million numbers", crafted::exploding_types()),
         wasmtime(
             "speaks another version of the contract",
-            opens(patched("wharf:storage/driver@0.1.0", "wharf:storage/driver@0.9.0")),
+            opens(patched("wharf:storage/driver@0.2.0", "wharf:storage/driver@0.9.0")),
             "other:",
         ),
         wasmtime(

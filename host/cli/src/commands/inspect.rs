@@ -53,6 +53,7 @@ fn text(component: &Component, config: &ComponentConfig) -> String {
     let instances = match description.instances {
         Instances::One => "one: what it stores lives in its memory, and is lost with it",
         Instances::Many => "many: what it stores lives outside",
+        Instances::Exclusive => "exclusive: one at a time, and what it stores lives outside",
     };
     let mut lines = vec![
         format!("{} {}", description.name, description.version),

@@ -84,6 +84,10 @@ pub(crate) async fn run(config: ServeConfig, notices: &[Notice], store: &Arc<Sto
     let opened = store.open(&config.storage.driver).await?;
     let metrics = Metrics::new();
     let driver = metrics.driver(opened);
+    let read_only = config.storage.read_only || driver.capabilities().read_only;
+    if read_only && !config.storage.read_only {
+        tracing::info!(driver = %config.storage.driver, "the driver only reads, and so the registry is read-only");
+    }
     let tokens = token_auth(&config)?;
     let registry = build(&config, driver.clone(), files, tokens.clone())?;
     let of = registry.clone();
@@ -97,7 +101,7 @@ pub(crate) async fn run(config: ServeConfig, notices: &[Notice], store: &Arc<Sto
     }
     let health = Health::start(driver, health_settings(&config));
     health.add_check("capacity", || std::future::ready(capacity::exhausted(EXHAUSTED).map_or(Ok(()), Err)));
-    if !config.storage.read_only {
+    if !read_only {
         let store = Arc::clone(store);
         let name = config.storage.driver.clone();
         health.add_check("writable", move || {
@@ -151,7 +155,7 @@ pub(crate) async fn run(config: ServeConfig, notices: &[Notice], store: &Arc<Sto
         let shutdown = debug_shutdown.clone();
         debug_server = Some(tokio::spawn(async move { server.run(&shutdown).await }));
     }
-    if let Some(purging) = config.storage.purging.clone().filter(|_| !config.storage.read_only) {
+    if let Some(purging) = config.storage.purging.clone().filter(|_| !read_only) {
         tokio::spawn(purge(registry, purging));
     }
 

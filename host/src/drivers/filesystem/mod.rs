@@ -194,6 +194,7 @@ impl StorageDriver for Filesystem {
             uploads: false,
             redirect: false,
             native_walk: false,
+            read_only: false,
         }
     }
 

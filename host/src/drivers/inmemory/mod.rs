@@ -114,6 +114,7 @@ impl StorageDriver for InMemory {
             redirect: false,
             // A walk lists each directory: a lookup of its own would gain nothing here.
             native_walk: false,
+            read_only: false,
         }
     }
 

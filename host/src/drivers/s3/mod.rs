@@ -142,6 +142,7 @@ impl StorageDriver for S3 {
             redirect: true,
             native_walk: !self.store.is_tree_order,
             uploads: true,
+            read_only: false,
         }
     }
 
