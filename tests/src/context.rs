@@ -11,6 +11,7 @@ use wharf::contract::{
 
 use crate::Subject;
 use crate::large::LargeDirectory;
+use crate::provided::Provided;
 
 /// Why a case failed: what was done, what was expected, and what was seen.
 #[derive(Debug)]
@@ -97,6 +98,29 @@ impl Context {
             .open()
             .await
             .map_err(|error| Failure::of(&error, format!("the driver could not be opened again: {error}")))
+    }
+
+    /// Closes the driver, and opens it again.
+    ///
+    /// # Errors
+    ///
+    /// A failure if the driver cannot be opened again.
+    pub(crate) async fn reopened(self) -> Result<Self, Failure> {
+        let Context { subject, driver, directory, large } = self;
+        drop(driver);
+        let opened = subject.reopen().await;
+        let driver =
+            opened.map_err(|error| Failure::of(&error, format!("the driver could not be opened again: {error}")))?;
+        Ok(Context { subject, driver, directory, large })
+    }
+
+    /// Returns what is in the store of a driver that only reads.
+    ///
+    /// # Errors
+    ///
+    /// A failure if nothing was provided, without which no such case is begun.
+    pub(crate) fn provided(&self) -> Result<&Provided, Failure> {
+        self.subject.provided().ok_or_else(|| Failure::new("no content was provided"))
     }
 
     /// Returns the directory above the run's large one, which is made at the first call.

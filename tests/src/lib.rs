@@ -28,6 +28,7 @@ pub mod presign;
 #[cfg(feature = "cloud")]
 pub mod process;
 pub mod project;
+mod provided;
 #[cfg(feature = "cloud")]
 pub mod proxy;
 #[cfg(feature = "cloud")]
@@ -46,6 +47,7 @@ pub mod wrong;
 
 pub use cases::{Case, Cost, all_cases};
 pub use context::{Context, Failure, Outcome};
+pub use provided::Provided;
 pub use report::{CaseReport, Report, Verdict};
 pub use run::{run, run_with_progress};
 pub use selection::{Selection, ignore_reason, unproven_capabilities};

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures::stream::{self, Stream, StreamExt, TryStreamExt};
-use wharf::contract::{Capabilities, Entry, Result, StorageDriver, StoragePath};
+use wharf::contract::{Capabilities, Entry, Error, ErrorKind, Result, StorageDriver, StoragePath};
 
 use crate::large::LargeDirectory;
 use crate::{
@@ -40,9 +40,11 @@ pub async fn run_with_progress(
     mut progress: impl FnMut(&CaseReport),
 ) -> Result<Report> {
     let capabilities = subject.open().await?.capabilities();
-    let all: Vec<(usize, Case)> =
-        all_cases().into_iter().enumerate().filter(|(_, case)| selection.names(case)).collect();
-    let not_named = all_cases().len() - all.len();
+    check_provided(&*subject, &capabilities)?;
+    let for_it = |case: &Case| case.only_reads == capabilities.read_only;
+    let is_asked_for = |(_, case): &(usize, Case)| for_it(case) && selection.names(case);
+    let all: Vec<(usize, Case)> = all_cases().into_iter().enumerate().filter(is_asked_for).collect();
+    let not_named = all_cases().iter().filter(|case| for_it(case)).count() - all.len();
     let run = Run::new(Arc::clone(&subject), capabilities, selection)?;
     let (ran, again) = run.beside_one_another(all, &mut progress).await;
     let mut left = run.clean_up().await;
@@ -57,6 +59,22 @@ pub async fn run_with_progress(
     let cases: Vec<_> = cases.into_iter().map(|(_, case)| case).collect();
     let unproven = unproven_capabilities(&capabilities, &cases, selection);
     Ok(Report { driver: subject.name().to_owned(), cases, not_named, unproven, left })
+}
+
+/// Fails unless there is content for a driver that only reads, and none for another.
+fn check_provided(subject: &dyn Subject, capabilities: &Capabilities) -> Result<()> {
+    let message = match (capabilities.read_only, subject.provided().is_some()) {
+        (true, false) => {
+            "the driver only reads, and the suite does not know what is in its store: say so with `--content DIRECTORY` (in \
+             Rust: `Subject::provided`), a directory with the same files"
+        }
+        (false, true) => {
+            "content was provided (`--content`), which is for drivers that only read, and the driver does not declare \
+             read-only: the suite stores what it needs by itself"
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::new(ErrorKind::InvalidParameters, message))
 }
 
 /// Cases that run on one state of the store: the large directory is there for all of them, until the driver crashes.
@@ -227,6 +245,9 @@ enum Ended {
 }
 
 async fn attempt(subject: Arc<dyn Subject>, case: Case, large: Arc<LargeDirectory>) -> Ended {
+    if case.reopens && subject.loses_all() {
+        return Ended::Ignored("what this driver stores lives in its memory, and is lost when it is closed".to_owned());
+    }
     let driver = if case.empty_store {
         match subject.open_empty().await {
             None => return Ended::Ignored("needs an empty store, which this subject cannot give".to_owned()),
@@ -243,9 +264,20 @@ async fn attempt(subject: Arc<dyn Subject>, case: Case, large: Arc<LargeDirector
         Ok(directory) => directory,
         Err(error) => return Ended::Ran(Err(error.into())),
     };
-    let context = Context { subject, driver: driver.clone(), directory: directory.clone(), large };
+    // One that closes the driver must have it alone.
+    let kept = (!case.reopens).then(|| Arc::clone(&driver));
+    let context = Context { subject: Arc::clone(&subject), driver, directory: directory.clone(), large };
     let outcome = (case.run)(context).await;
-    let cleaned = teardown(&*driver, &directory).await;
+    if case.only_reads {
+        return Ended::Ran(outcome);
+    }
+    let cleaned = match kept {
+        Some(driver) => teardown(&*driver, &directory).await,
+        None => match subject.open().await {
+            Ok(driver) => teardown(&*driver, &directory).await,
+            Err(error) => Err(error.into()),
+        },
+    };
     Ended::Ran(outcome.and(cleaned))
 }
 

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use wharf::contract::{Result, StorageDriver};
 
+use crate::Provided;
+
 /// A driver under test.
 #[async_trait]
 pub trait Subject: Send + Sync {
@@ -24,11 +26,26 @@ pub trait Subject: Send + Sync {
         None
     }
 
+    /// Opens the driver again, on the store that it had. What [`open`](Self::open) returned before was dropped; a subject that keeps
+    /// one driver for all openings closes it.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    async fn reopen(&self) -> Result<Arc<dyn StorageDriver>> {
+        self.open().await
+    }
+
+    /// Returns what is in the store of a driver that only reads; none where the driver stores what the cases need.
+    fn provided(&self) -> Option<&Provided> {
+        None
+    }
+
     /// Called when the driver has crashed: what is opened from then on must be a new instance. One that holds its store in its
     /// memory is a new and empty store then.
     async fn crashed(&self) {}
 
-    /// Returns whether a crash loses all that was stored.
+    /// Returns whether a crash loses all that was stored, and so does closing the driver.
     fn loses_all(&self) -> bool {
         false
     }

@@ -5,33 +5,123 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tempfile::TempDir;
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 use wharf::contract::{Result, StorageDriver};
 use wharf::factory::{Factory, Parameters};
-use wharf::runtime::{ComponentConfig, Runtime, RuntimeConfig};
+use wharf::runtime::{ComponentConfig, DirectoryGrant, Grants, Runtime, RuntimeConfig};
 use wharf_conformance::project::Planned;
-use wharf_conformance::{Subject, components};
+use wharf_conformance::{Provided, Subject, components};
 
-/// A component that keeps its files in its own memory: all openings are one, since another would see another store.
-struct InMemory {
+type Fault = Box<dyn std::error::Error + Send + Sync>;
+
+/// A component of which all openings are one: another would see another store, in its memory, or may not be.
+struct Single {
     name: String,
     factory: Factory,
-    opened: OnceCell<Arc<dyn StorageDriver>>,
+    parameters: Parameters,
+    opened: Mutex<Option<Arc<dyn StorageDriver>>>,
+    is_in_memory: bool,
+    #[expect(dead_code, reason = "the directory goes away with it")]
+    root: TempDir,
+}
+
+impl Single {
+    fn new(runtime: &Runtime, name: &str, is_in_memory: bool) -> std::result::Result<Self, Fault> {
+        let root = tempfile::tempdir()?;
+        let (allow, parameters) = if is_in_memory {
+            (Grants::default(), Parameters::new())
+        } else {
+            (granted(root.path(), true), Parameters::new().with("directory", "/data"))
+        };
+        let mut factory = Factory::native();
+        let component = Some(components::component(name)?);
+        factory.register_component(
+            runtime,
+            "guest",
+            ComponentConfig { component, allow, ..ComponentConfig::default() },
+        )?;
+        Ok(Single { name: format!("{name}.wasm"), factory, parameters, opened: Mutex::default(), is_in_memory, root })
+    }
 }
 
 #[async_trait]
-impl Subject for InMemory {
+impl Subject for Single {
     fn name(&self) -> &str {
         &self.name
     }
 
     async fn open(&self) -> Result<Arc<dyn StorageDriver>> {
-        self.opened.get_or_try_init(|| self.factory.create("guest", Parameters::new())).await.cloned()
+        let mut opened = self.opened.lock().await;
+        match &*opened {
+            Some(driver) => Ok(Arc::clone(driver)),
+            None => Ok(Arc::clone(opened.insert(self.factory.create("guest", self.parameters.clone()).await?))),
+        }
+    }
+
+    async fn reopen(&self) -> Result<Arc<dyn StorageDriver>> {
+        *self.opened.lock().await = None;
+        self.open().await
     }
 
     async fn open_empty(&self) -> Option<Result<Arc<dyn StorageDriver>>> {
-        Some(self.factory.create("guest", Parameters::new()).await)
+        if self.is_in_memory { Some(self.factory.create("guest", self.parameters.clone()).await) } else { None }
     }
+
+    fn loses_all(&self) -> bool {
+        self.is_in_memory
+    }
+}
+
+/// The archive, and what is in it.
+struct Archive {
+    provided: Provided,
+    factory: Factory,
+    #[expect(dead_code, reason = "the directory goes away with it")]
+    root: TempDir,
+}
+
+impl Archive {
+    fn new(runtime: &Runtime) -> std::result::Result<Self, Fault> {
+        let root = tempfile::tempdir()?;
+        let content = root.path().join("content");
+        let long = "l".repeat(120);
+        let files =
+            [("a", 5), ("a-b", 0), ("d/x", 70_000), ("d/e/f/g", 1), ("d.e", 512), (&long, 513), ("large", 20 << 20)];
+        for (name, size) in files.into_iter().chain((0..1100).map(|index| (&*format!("many/{index:04}").leak(), index)))
+        {
+            let file = content.join(name);
+            std::fs::create_dir_all(file.parent().unwrap_or(&content))?;
+            std::fs::write(file, (0..size).map(|index| (index % 251) as u8).collect::<Vec<u8>>())?;
+        }
+        let mut archive = tar::Builder::new(std::fs::File::create(root.path().join("files.tar"))?);
+        archive.append_dir_all(".", &content)?;
+        archive.finish()?;
+        let mut factory = Factory::native();
+        let component = Some(components::component("archive")?);
+        let config = ComponentConfig { component, allow: granted(root.path(), false), ..ComponentConfig::default() };
+        factory.register_component(runtime, "guest", config)?;
+        Ok(Archive { provided: Provided::from_directory(&content)?, factory, root })
+    }
+}
+
+#[async_trait]
+impl Subject for Archive {
+    fn name(&self) -> &str {
+        "archive.wasm"
+    }
+
+    async fn open(&self) -> Result<Arc<dyn StorageDriver>> {
+        self.factory.create("guest", Parameters::new().with("file", "/data/files.tar")).await
+    }
+
+    fn provided(&self) -> Option<&Provided> {
+        Some(&self.provided)
+    }
+}
+
+fn granted(host: &Path, write: bool) -> Grants {
+    let directory = DirectoryGrant { host: host.to_owned(), guest: "/data".to_owned(), write };
+    Grants { directories: vec![directory], ..Grants::default() }
 }
 
 /// The filesystem component, with a directory granted that goes away with it.
@@ -64,17 +154,14 @@ impl Subject for Files {
 }
 
 /// Returns the project's components.
-pub(crate) fn subjects() -> std::result::Result<Vec<Planned>, Box<dyn std::error::Error + Send + Sync>> {
+pub(crate) fn subjects() -> std::result::Result<Vec<Planned>, Fault> {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
     let runtime = Runtime::new(RuntimeConfig { cache: Some(cache), ..RuntimeConfig::default() })?;
     let mut planned = Vec::new();
-    for name in ["inmemory", "whole-driver"] {
-        let mut factory = Factory::native();
-        let config = ComponentConfig { component: Some(components::component(name)?), ..ComponentConfig::default() };
-        factory.register_component(&runtime, "guest", config)?;
-        let subject = InMemory { name: format!("{name}.wasm"), factory, opened: OnceCell::new() };
-        planned.push(Planned::of(Arc::new(subject)));
+    for (name, is_in_memory) in [("inmemory", true), ("whole-driver", true), ("log-store", false)] {
+        planned.push(Planned::of(Arc::new(Single::new(&runtime, name, is_in_memory)?)));
     }
+    planned.push(Planned::of(Arc::new(Archive::new(&runtime)?)));
     let root = tempfile::tempdir()?;
     let factory = components::with_filesystem(&runtime, root.path())?;
     planned.push(Planned::of(Arc::new(Files { root, factory })).with_long().with_evidence("durable"));

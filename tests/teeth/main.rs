@@ -6,7 +6,7 @@ use std::sync::Arc;
 use wharf::base::Base;
 use wharf::contract::StorageDriver;
 use wharf::drivers::inmemory::InMemory;
-use wharf_conformance::wrong::{MakeDriver, Matrix};
+use wharf_conformance::wrong::{self, MakeDriver, Matrix};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -28,8 +28,16 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     }
-    let faults = matrix.faults();
-    println!("  {} passed, {} failed, 0 ignored", matrix.rows.iter().filter(|row| row.caught).count(), faults.len());
+    let mut faults = matrix.faults();
+    let caught = matrix.rows.iter().filter(|row| row.caught).count();
+    match wrong::only_reads().await {
+        Ok((drivers, of_reading)) => {
+            println!("of {drivers} wrong drivers that only read, {} were not caught", of_reading.len());
+            println!("  {} passed, {} failed, 0 ignored", caught + drivers, faults.len() + of_reading.len());
+            faults.extend(of_reading);
+        }
+        Err(error) => faults.push(format!("a driver that only reads could not be opened: {error}")),
+    }
     for fault in &faults {
         eprintln!("FAILED: {fault}");
     }

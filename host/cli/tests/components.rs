@@ -25,7 +25,7 @@ fn inspect_says_what_a_component_is_wants_and_may() {
     let file = component("filesystem").unwrap();
     let shown = last_json(&succeed(&["--json", "inspect", text(&file), "--grant", "dir:/srv=/data:ro"]));
     assert_eq!((&shown["name"], &shown["instances"]), (&"filesystem".into(), &"many".into()));
-    assert_eq!(shown["contract"], "0.1.0");
+    assert_eq!(shown["contract"], "0.2.0");
     assert_eq!(shown["size"], std::fs::metadata(&file).unwrap().len());
     let sum = std::process::Command::new("sha256sum").arg(&file).output().unwrap().stdout;
     assert!(String::from_utf8(sum).unwrap().starts_with(shown["sha256"].as_str().unwrap()));
@@ -76,6 +76,54 @@ fn a_driver_that_breaks_a_promise_exits_with_1_and_names_it() {
     let failed = cases.iter().find(|case| case["outcome"] == "failed").unwrap();
     assert!(!failed["promise"].as_str().unwrap().is_empty() && failed["reason"].as_str().unwrap().contains("put"));
     assert!(fail(&run[1..]).contains("cases failed on"), "people are told how many");
+}
+
+#[test]
+fn a_driver_that_only_reads_is_held_to_the_content_that_its_author_provides() {
+    let place = tempfile::tempdir().unwrap();
+    let (archive, content) = (component("archive").unwrap(), place.path().join("content"));
+    std::fs::create_dir_all(content.join("d")).unwrap();
+    std::fs::write(content.join("d/file"), "stored").unwrap();
+    std::fs::write(content.join("other"), "").unwrap();
+    let packed = place.path().join("files.tar");
+    let tar = std::process::Command::new("tar").arg("-cf").arg(&packed).arg("-C").arg(&content).arg(".").status();
+    assert!(tar.unwrap().success());
+    let grant = format!("dir:{}=/data:ro", text(place.path()));
+    let given = ["--params", r#"{"file":"/data/files.tar"}"#, "--grant", &grant, "conformance", text(&archive)];
+
+    let error = fail(&given);
+    assert!(error.contains("only reads") && error.contains("--content DIRECTORY"), "{error}");
+    let provided = [&["--json"], &given[..], &["--content", text(&content)]].concat();
+    let report = last_json(&succeed(&provided));
+    assert_eq!((&report["success"], &report["passed"], &report["failed"]), (&true.into(), &13.into(), &0.into()));
+
+    // Another content is not the driver's.
+    std::fs::write(content.join("d/file"), "STORED").unwrap();
+    let lines = String::from_utf8(wharf(&provided).stdout).unwrap();
+    let report: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    let failed: Vec<&Value> =
+        report["cases"].as_array().unwrap().iter().filter(|case| case["outcome"] == "failed").collect();
+    assert!(failed.iter().any(|case| case["case"] == "provided_files_are_read"), "{failed:?}");
+    let error = fail(&["conformance", "inmemory", "--content", text(&content)]);
+    assert!(error.contains("does not declare read-only"), "{error}");
+    let error = fail(&[&given[..], &["--content", "no-such-directory"]].concat());
+    assert!(error.contains("no-such-directory cannot be read"), "{error}");
+}
+
+#[test]
+fn an_exclusive_driver_is_opened_once_by_the_suite() {
+    let (place, log) = (tempfile::tempdir().unwrap(), component("log-store").unwrap());
+    let grant = format!("dir:{}=/data:rw", text(place.path()));
+    let given = ["--json", "--params", r#"{"directory":"/data"}"#, "--grant", &grant];
+    let suite = ["conformance", text(&log), "--no-heavy"];
+    let report = last_json(&succeed(&[&given[..], &suite].concat()));
+    assert_eq!((&report["success"], &report["failed"]), (&true.into(), &0.into()));
+    let found_again = |case: &Value| case["case"] == "stored_outlives_the_driver" && case["outcome"] == "passed";
+    assert!(report["cases"].as_array().unwrap().iter().any(found_again));
+    // Each opening begins a file: the first, and the one after the driver was closed.
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 2);
+    let shown = last_json(&succeed(&["--json", "inspect", text(&log)]));
+    assert_eq!(shown["instances"], "exclusive");
 }
 
 #[test]

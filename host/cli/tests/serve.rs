@@ -370,6 +370,43 @@ fn a_component_that_keeps_its_content_in_its_memory_may_only_read_its_directory(
 }
 
 #[test]
+fn a_registry_on_a_driver_that_only_reads_is_read_only() {
+    let served = Served::start(|directory| {
+        let archive = wharf_conformance::components::component("archive").unwrap();
+        // Two empty blocks are the end of an archive.
+        fs::write(directory.path().join("empty.tar"), [0; 1024]).unwrap();
+        let grant = format!("{{ host: {}, guest: /data }}", support::text(directory.path()));
+        let component = support::text(&archive);
+        let drivers = format!("drivers: {{ mine: {{ component: {component}, allow: {{ directories: [{grant}] }} }} }}");
+        let storage = "storage: { mine: { file: /data/empty.tar }, delete: { enabled: true } }";
+        Some(format!("version: 0.1\n{storage}\n{drivers}\n{OPERATORS}"))
+    });
+    served.logs("the driver only reads");
+    assert_eq!(served.operator("/readyz"), (200, "ok\n".to_owned()));
+    let at = |path: &str| format!("http://{}{path}", served.address);
+    assert_eq!(served.curl(&[&at("/v2/_catalog")]).0, 200);
+    for (method, path) in [("POST", "/v2/a/blobs/uploads/"), ("DELETE", "/v2/a/manifests/latest")] {
+        let (status, body) = served.curl(&["-X", method, &at(path)]);
+        assert!(status == 405 && body.contains("read-only"), "{status} {body}");
+    }
+}
+
+#[test]
+fn a_driver_of_exclusive_instances_that_a_registry_has_open_is_opened_by_no_other_program() {
+    let log = wharf_conformance::components::component("log-store").unwrap();
+    let served = Served::start(|directory| {
+        let grant = format!("{{ host: {}, guest: /data, write: true }}", support::text(directory.path()));
+        let component = support::text(&log);
+        let drivers = format!("drivers: {{ mine: {{ component: {component}, allow: {{ directories: [{grant}] }} }} }}");
+        Some(format!("version: 0.1\nstorage: {{ mine: {{ directory: /data/store }} }}\n{drivers}"))
+    });
+    let grant = format!("dir:{}=/data:rw", support::text(served.directory.path()));
+    let given = ["--params", r#"{"directory":"/data/store"}"#, "--grant", &grant, "--limit", "open=300ms"];
+    let error = support::fail(&[&given[..], &["--driver", support::text(&log), "ls", "/"]].concat());
+    assert!(error.contains("exclusive") && error.contains(support::text(served.directory.path())), "{error}");
+}
+
+#[test]
 fn a_registry_on_a_component_that_may_only_read_does_not_start() {
     let directory = TempDir::new().unwrap();
     let file = directory.path().join("config.yml");

@@ -16,8 +16,10 @@ mod large;
 mod listing;
 mod moves;
 mod names;
+mod only_reads;
 mod random;
 mod reader;
+mod reopened;
 mod stat;
 mod uploads;
 mod walk;
@@ -56,6 +58,10 @@ pub struct Case {
     pub holds_much: bool,
     /// Whether it runs by itself when the others have ended, since it deletes what they look at.
     pub last: bool,
+    /// Whether it closes the driver and opens it again; it runs by itself then.
+    pub reopens: bool,
+    /// Whether it is for drivers that only read, on content that is provided. All other cases are for those that do not.
+    pub only_reads: bool,
     pub(crate) run: fn(Context) -> BoxFuture<'static, Outcome>,
 }
 
@@ -88,6 +94,19 @@ impl Case {
         self.last = true;
         self
     }
+    const fn reopens(mut self) -> Self {
+        self.reopens = true;
+        self.last = true;
+        self
+    }
+    const fn only_reads(self) -> Self {
+        self.only_reads_with(&["read-only"])
+    }
+    const fn only_reads_with(mut self, needs: &'static [&'static str]) -> Self {
+        self.needs = needs;
+        self.only_reads = true;
+        self
+    }
     const fn long(mut self) -> Self {
         self.cost = Cost::Long;
         self
@@ -107,6 +126,8 @@ macro_rules! case {
             cost: $crate::Cost::Small,
             holds_much: false,
             last: false,
+            reopens: false,
+            only_reads: false,
             run: |context| Box::pin($run(context)),
         }
     };
@@ -134,6 +155,8 @@ pub fn all_cases() -> Vec<Case> {
         instances::cases(),
         concurrency::cases(),
         random::cases(),
+        reopened::cases(),
+        only_reads::cases(),
     ]
     .concat()
 }

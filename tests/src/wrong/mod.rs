@@ -12,6 +12,7 @@ mod late;
 mod listing;
 mod matrix;
 mod reader;
+mod reading;
 mod redeclared;
 mod state;
 mod writer;
@@ -32,6 +33,7 @@ use state::State;
 
 pub use fault::Fault;
 pub use matrix::{MakeDriver, Matrix, Row};
+pub use reading::only_reads;
 
 /// A right driver with one fault.
 pub struct Wrong {

@@ -1,5 +1,6 @@
 //! `wharf conformance`: the suite, on a driver by its name or file.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -11,7 +12,7 @@ use tokio::sync::Mutex;
 use wharf::base::retry::RetryPolicy;
 use wharf::contract::{Capabilities, StorageDriver};
 use wharf::factory::{Factory, Parameters};
-use wharf_conformance::{Report, Selection, Subject, Verdict, all_cases, run_with_progress};
+use wharf_conformance::{Provided, Report, Selection, Subject, Verdict, all_cases, run_with_progress};
 
 use crate::interrupt::Interrupt;
 use crate::open::Store;
@@ -19,8 +20,8 @@ use crate::output::{self, Interrupted};
 
 /// Run the conformance suite on a driver, and say which promises it keeps.
 ///
-/// The suite writes below directories of its own in the root of the store, named wharf-..., and deletes them. Exits with
-/// 1 if a case failed, or if the driver declares a capability that neither a case nor evidence proved.
+/// The suite writes below directories of its own in the root of the store, named wharf-..., and deletes them. A driver that only
+/// reads is held to what --content says is in its store. Exits with 1 if a case failed, or if the driver declares a capability that neither a case nor evidence proved.
 #[derive(Args, Debug)]
 pub(crate) struct Conformance {
     /// The driver's name, or the file of a component.
@@ -38,6 +39,9 @@ pub(crate) struct Conformance {
     /// (by the count of the store's requests) cannot be seen by a caller. May be repeated.
     #[arg(long, value_name = "CAPABILITY", value_parser = capability)]
     evidence: Vec<String>,
+    /// For a driver that only reads: a directory with the same files as its store. Of 200 of them all bytes are compared.
+    #[arg(long, value_name = "DIRECTORY")]
+    content: Option<PathBuf>,
 }
 
 fn capability(text: &str) -> Result<String, String> {
@@ -53,9 +57,11 @@ struct Named {
     registered: String,
     factory: Factory,
     parameters: Parameters,
-    /// Set if each opening has a store of its own, in memory: then all openings are one, since another would see
-    /// another store, until it crashes.
+    /// Set if all openings are one: a second would see another store, in its memory, or may not be.
     one: Option<Mutex<Option<Arc<dyn StorageDriver>>>>,
+    /// Whether each opening has a store of its own, in memory.
+    is_in_memory: bool,
+    provided: Option<Provided>,
 }
 
 impl Named {
@@ -83,21 +89,29 @@ impl Subject for Named {
         }
     }
 
-    async fn crashed(&self) {
+    async fn reopen(&self) -> wharf::contract::Result<Arc<dyn StorageDriver>> {
         if let Some(one) = &self.one {
+            *one.lock().await = None;
+        }
+        self.open().await
+    }
+
+    fn provided(&self) -> Option<&Provided> {
+        self.provided.as_ref()
+    }
+
+    async fn crashed(&self) {
+        if let Some(one) = self.one.as_ref().filter(|_| self.is_in_memory) {
             *one.lock().await = None;
         }
     }
 
     fn loses_all(&self) -> bool {
-        self.one.is_some()
+        self.is_in_memory
     }
 
     async fn open_empty(&self) -> Option<wharf::contract::Result<Arc<dyn StorageDriver>>> {
-        match &self.one {
-            Some(_) => Some(self.open_new().await),
-            None => None,
-        }
+        if self.is_in_memory { Some(self.open_new().await) } else { None }
     }
 }
 
@@ -131,7 +145,7 @@ pub(crate) async fn run(args: &Conformance, store: &Store, as_json: bool) -> Res
         report = running => report,
     };
     bar.finish_and_clear();
-    let report = report.with_context(|| format!("could not open the driver `{}`", args.subject))?;
+    let report = report.with_context(|| format!("could not run the suite on the driver `{}`", args.subject))?;
     print(&report, as_json)?;
     judge(&report, args)
 }
@@ -139,14 +153,18 @@ pub(crate) async fn run(args: &Conformance, store: &Store, as_json: bool) -> Res
 async fn subject(args: &Conformance, store: &Store) -> Result<Named> {
     let name = store.name_of(&args.subject);
     let factory = store.factory();
-    let in_memory = store.is_in_memory(&args.subject).await?;
+    let is_in_memory = store.is_in_memory(&args.subject).await?;
+    let is_one = is_in_memory || store.is_exclusive(&args.subject).await?;
+    let provided = args.content.as_deref().map(Provided::from_directory).transpose().map_err(anyhow::Error::msg)?;
     Ok(Named {
         shown: args.subject.clone(),
         registered: name.to_owned(),
         // A fault that a second attempt hides is what the suite is there to show.
         factory: factory.clone().with_retries(RetryPolicy::never()),
         parameters: store.parameters(&args.subject)?,
-        one: in_memory.then(Mutex::default),
+        one: is_one.then(Mutex::default),
+        is_in_memory,
+        provided,
     })
 }
 

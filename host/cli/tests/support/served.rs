@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Served {
     child: Child,
     log: Arc<Mutex<String>>,
-    directory: TempDir,
+    pub(crate) directory: TempDir,
     /// `127.0.0.1:PORT`, where clients ask.
     pub(crate) address: String,
     /// Where operators do.
