@@ -30,6 +30,8 @@ enum Odd {
     OtherPath,
     /// Nothing.
     Nothing,
+    /// It declares that it only reads, and takes every change.
+    OnlyReads,
 }
 
 #[derive(Debug)]
@@ -45,6 +47,7 @@ impl StorageDriver for OddDriver {
     fn capabilities(&self) -> Capabilities {
         match self.1 {
             Odd::Nothing => Capabilities::default(),
+            Odd::OnlyReads => Capabilities { read_only: true, ..self.0.capabilities() },
             _ => self.0.capabilities(),
         }
     }
@@ -378,4 +381,24 @@ async fn every_operation_is_measured_to_the_end_of_its_stream() {
     told("bytes=5 outcome=\"ok\"");
     base.list_all(&StoragePath::root()).await.unwrap();
     told("entries=1 outcome=\"ok\"");
+}
+
+#[tokio::test]
+async fn a_driver_that_only_reads_is_asked_for_no_change() {
+    let store = InMemory::new();
+    let (file, other) = (StoragePath::parse("/d/file").unwrap(), StoragePath::parse("/d/other").unwrap());
+    store.put_content(&file, Bytes::from_static(b"stored")).await.unwrap();
+    let driver = Base::new(Arc::new(OddDriver(store, Odd::OnlyReads)));
+    let refused = [
+        driver.put_content(&file, Bytes::from_static(b"new")).await.unwrap_err(),
+        driver.writer(&file, WriteMode::New).await.map(|_| ()).unwrap_err(),
+        driver.writer(&file, WriteMode::Append).await.map(|_| ()).unwrap_err(),
+        driver.move_file(&file, &other).await.unwrap_err(),
+        driver.delete(&file).await.unwrap_err(),
+        driver.delete_files(&[file.clone()]).await.unwrap_err(),
+    ];
+    for error in refused {
+        assert_eq!(*error.kind(), ErrorKind::Unsupported, "{error}");
+    }
+    assert_eq!(driver.get_content(&file).await.unwrap(), "stored");
 }
