@@ -155,12 +155,28 @@ impl<'a> Run<'a> {
         if let Some(reason) = ignore_reason(case, &self.capabilities, self.subject.behind_base(), self.selection) {
             return (report(case, Verdict::Ignored, Some(reason), Instant::now()), false);
         }
+        if case.on_large {
+            let (begun, limit) = (Instant::now(), self.selection.timeout * 30);
+            let made = tokio::time::timeout(limit, self.make_large()).await;
+            let made = made.unwrap_or_else(|_| Err(Failure::new(format!("was not made in {} s", limit.as_secs()))));
+            if let Err(failure) = made {
+                let crashed = failure.is_crash();
+                let reason = Some(format!("the directory that it looks at: {failure}"));
+                self.crashed.fetch_or(crashed, Ordering::Relaxed);
+                return (report(case, Verdict::Failed, reason, begun), crashed);
+            }
+        }
         let (report, crashed) =
             run_case(Arc::clone(&self.subject), case, Arc::clone(&self.large), self.selection.timeout).await;
         if crashed {
             self.crashed.store(true, Ordering::Relaxed);
         }
         (report, crashed)
+    }
+
+    async fn make_large(&self) -> Outcome {
+        let driver = self.subject.open().await.map_err(Failure::from)?;
+        self.large.get(&driver).await.map(|_| ())
     }
 
     /// Deletes the large directory, if there is one, and returns why it could not be deleted.

@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use wharf::contract::{StoragePath, WriteMode};
+use futures::TryStreamExt;
+use wharf::contract::{ByteRange, StoragePath, WriteMode};
 
 use super::{Case, case};
 use crate::context::{ensure, pattern};
@@ -18,6 +19,7 @@ pub(super) fn cases() -> Vec<Case> {
             replace_is_never_a_mix,
             "while a put replaces a file, a reader sees the old content, the new, or nothing"
         ),
+        case!(reads_are_of_one_file, "while a put replaces a file, a reader tells and gives one content"),
         case!(replace_is_never_absent, "while a put replaces a file, it is never absent").needs(&["atomic-replace"]),
         case!(
             commit_is_never_a_mix,
@@ -93,6 +95,34 @@ async fn replace(cx: Context, may_be_absent: bool) -> Outcome {
     let mut allowed = contents.clone().map(Some).to_vec();
     allowed.extend(may_be_absent.then_some(None));
     while_done(writing, || async { one_of("during a put", &seen(&cx, &path).await?, &allowed) }).await
+}
+
+async fn reads_are_of_one_file(cx: Context) -> Outcome {
+    let contents = contents();
+    let path = cx.put("file", contents[0].clone()).await?;
+    let writing = async {
+        for round in 1..ROUNDS {
+            cx.driver.put_content(&path, contents[round % 2].clone()).await?;
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    };
+    while_done(writing, || async {
+        let reader = match cx.driver.reader(&path, ByteRange::ALL).await {
+            Ok(reader) => reader,
+            Err(error) if error.is_path_not_found() => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        let size = reader.info().size;
+        let chunks: Result<Vec<Bytes>, _> = reader.try_collect().await;
+        // What was replaced under it may end in an error, but in no other file.
+        let Ok(chunks) = chunks else { return Ok(()) };
+        let got = chunks.concat();
+        let right = contents.iter().any(|content| *content == got && content.len() as u64 == size);
+        ensure!(right, "during a put, a reader told {size} bytes and gave {}, which nobody stored so", got.len());
+        Ok(())
+    })
+    .await
 }
 
 async fn replace_is_never_a_mix(cx: Context) -> Outcome {

@@ -3,11 +3,14 @@
 use wharf::contract::Operation;
 
 use super::{Case, case};
-use crate::context::ensure;
+use crate::context::{ensure, expect_kind};
 use crate::{Context, Failure, Outcome};
 
 pub(super) fn cases() -> Vec<Case> {
-    vec![case!(errors_say_what_failed, "an error carries the driver's name, the operation and the path").by_base()]
+    vec![
+        case!(errors_say_what_failed, "an error carries the driver's name, the operation and the path").by_base(),
+        case!(paths_below_a_file, "nothing is found below a file, and that is path-not-found"),
+    ]
 }
 
 async fn errors_say_what_failed(cx: Context) -> Outcome {
@@ -31,4 +34,21 @@ async fn errors_say_what_failed(cx: Context) -> Outcome {
         ensure!(right, "{operation} of {missing} on {}: the error is {error:?}", driver.name());
     }
     Ok(())
+}
+
+async fn paths_below_a_file(cx: Context) -> Outcome {
+    let file = cx.put("file", "kept").await?;
+    for below in ["file/x", "file/x/y"] {
+        let path = cx.path(below)?;
+        let driver = cx.driver();
+        expect_kind("get-content below a file", driver.get_content(&path).await, "path-not-found")?;
+        expect_kind("reader below a file", driver.reader(&path, Default::default()).await, "path-not-found")?;
+        expect_kind("stat below a file", driver.stat(&path).await, "path-not-found")?;
+        expect_kind("list below a file", driver.list(&path, None).await.map(|_| ()), "path-not-found")?;
+        expect_kind("walk below a file", driver.walk(&path, None).await.map(|_| ()), "path-not-found")?;
+        expect_kind("move from below a file", driver.move_file(&path, &cx.path("other")?).await, "path-not-found")?;
+        expect_kind("delete below a file", driver.delete(&path).await, "path-not-found")?;
+        driver.delete_files(&[path]).await?;
+    }
+    cx.expect_content(&file, b"kept").await
 }

@@ -17,6 +17,12 @@ pub(super) fn cases() -> Vec<Case> {
         case!(modified_never_goes_back, "modified, where it is told, never goes back when the content changes"),
         case!(version_changes, "version, where it is told, changes when the content does"),
         case!(version_of_similar_contents, "version, where it is told, tells contents of one size and beginning apart"),
+        case!(version_never_repeats, "no content has the version of another one that was at its path before"),
+        case!(
+            modified_is_now,
+            "modified, where it is told, is when the file was stored, by a clock that is about right"
+        ),
+        case!(capabilities_stay, "capabilities are the same at every call and in every instance"),
         case!(facts_stay, "modified and version stay while nothing is written"),
     ]
 }
@@ -121,6 +127,65 @@ async fn version_of_similar_contents(cx: Context) -> Outcome {
             "of contents that differ in their last byte, stored one after the other, two have the version {version:?}"
         );
         versions.push(version);
+    }
+    Ok(())
+}
+
+async fn version_never_repeats(cx: Context) -> Outcome {
+    let path = cx.path("d/file")?;
+    let other = cx.another().await?;
+    let mut versions: Vec<String> = Vec::new();
+    for (round, how) in
+        ["put", "put", "delete", "commit", "move", "directory", "another", "delete"].into_iter().enumerate()
+    {
+        // All of one size.
+        let content = pattern(round as u64, 5000);
+        match how {
+            "commit" => {
+                cx.write(&path, WriteMode::New, content).await?.commit().await?;
+            }
+            "move" => {
+                let source = cx.put("source", content).await?;
+                cx.driver().move_file(&source, &path).await?;
+            }
+            "another" => other.put_content(&path, content).await?,
+            "delete" | "directory" => {
+                let gone = if how == "delete" { path.clone() } else { cx.path("d")? };
+                cx.driver().delete(&gone).await?;
+                cx.driver().put_content(&path, content).await?;
+            }
+            _ => cx.driver().put_content(&path, content).await?,
+        }
+        let Some(version) = cx.driver().stat(&path).await?.version else { return Ok(()) };
+        ensure!(
+            !versions.contains(&version),
+            "in round {round} ({how}), the version {version:?} was that of another content before"
+        );
+        versions.push(version);
+    }
+    Ok(())
+}
+
+/// How far a store's clock may be off.
+const OFF: Duration = Duration::from_secs(300);
+
+async fn modified_is_now(cx: Context) -> Outcome {
+    let began = SystemTime::now();
+    files(&cx).await?;
+    for entry in cx.walk(cx.directory(), None).await?.iter().filter(|entry| !entry.is_dir) {
+        let Some(modified) = cx.driver().stat(&entry.path).await?.modified else { continue };
+        let right = modified > began - OFF && modified < SystemTime::now() + OFF;
+        ensure!(right, "stat of {}, which was stored just now, tells {modified:?}", entry.path);
+    }
+    Ok(())
+}
+
+async fn capabilities_stay(cx: Context) -> Outcome {
+    let first = cx.driver().capabilities();
+    cx.put("file", "x").await?;
+    let other = cx.another().await?;
+    for (when, now) in [("after a put", cx.driver().capabilities()), ("of another instance", other.capabilities())] {
+        ensure!(now == first, "the capabilities {when} are {now:?}, and were {first:?}");
     }
     Ok(())
 }

@@ -38,6 +38,13 @@ async fn expect_seen(
         Err(error) => Err(error),
     };
     let listed: Vec<Entry> = listed?.into_iter().filter(|entry| entry.path == *path).collect();
+    let walked: Vec<Entry> = match driver.walk(cx.directory(), None).await {
+        Ok(entries) => entries.try_collect().await?,
+        Err(error) if error.is_path_not_found() => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    let walked = walked.iter().any(|entry| entry.path == *path);
+    ensure!(walked == content.is_some(), "walk {after}: that it shows {} is {walked}", cx.relative(path));
     let Some(content) = content else {
         expect_kind(&format!("get-content of {path} {after}"), driver.get_content(path).await, "path-not-found")?;
         expect_kind(&format!("stat of {path} {after}"), driver.stat(path).await, "path-not-found")?;

@@ -10,16 +10,18 @@ use crate::{Context, Failure, Outcome};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
-        case!(list_of_ten_thousand, "list returns the whole of any number of pages").heavy(),
+        case!(list_of_ten_thousand, "list returns the whole of any number of pages").on_large(),
         case!(list_from_any_page, "list from after a position returns all that comes after it, on any number of pages")
-            .heavy(),
-        case!(list_of_its_parent, "a directory of more than a page stands once in the listing of its parent").heavy(),
-        case!(walk_of_ten_thousand, "a walk, and one from a cursor, returns the whole of any number of pages").heavy(),
+            .on_large(),
+        case!(list_of_its_parent, "a directory of more than a page stands once in the listing of its parent")
+            .on_large(),
+        case!(walk_of_ten_thousand, "a walk, and one from a cursor, returns the whole of any number of pages")
+            .on_large(),
         case!(delete_files_of_a_thousand, "delete-files takes a thousand files, and deletes each of them and no other")
-            .heavy()
+            .on_large()
             .last(),
         case!(delete_of_a_large_directory, "a directory of more than a page is deleted with all that lies below it")
-            .heavy()
+            .on_large()
             .last(),
     ]
 }
@@ -102,7 +104,21 @@ async fn walk_of_ten_thousand(cx: Context) -> Outcome {
 async fn delete_files_of_a_thousand(cx: Context) -> Outcome {
     let many = cx.large().await?.join("many")?;
     let thousand: Result<Vec<_>, _> = (0..MAX_DELETE_FILES).map(|index| many.join(&name(index))).collect();
+    // Open while entries go: what stays is seen.
+    let mut listing = cx.driver().list(&many, None).await?;
+    let mut walk = cx.driver().walk(&many, None).await?;
+    for _ in 0..10 {
+        listing.try_next().await?;
+        walk.try_next().await?;
+    }
     cx.driver().delete_files(&thousand?).await?;
+    for (by, rest) in [("list", listing), ("walk", walk)] {
+        let rest: Vec<StoragePath> = rest.map_ok(|entry| entry.path).try_collect().await?;
+        let first = many.join(&name(MAX_DELETE_FILES))?;
+        let stayed: Vec<StoragePath> = rest.into_iter().filter(|path| *path >= first).collect();
+        let done = format!("the rest of a {by} beside which a thousand entries before it were deleted");
+        expect_files(&done, &many, &stayed, MAX_DELETE_FILES)?;
+    }
     expect_files("list after delete-files of a thousand", &many, &list(&cx, &many, None).await?, MAX_DELETE_FILES)?;
     for index in [0, MAX_DELETE_FILES - 1] {
         cx.expect_missing(&many.join(&name(index))?, "delete-files of a thousand").await?;

@@ -1,5 +1,6 @@
 //! `list`.
 
+use futures::TryStreamExt;
 use wharf::contract::{Position, StoragePath};
 
 use super::{Case, case};
@@ -16,6 +17,7 @@ pub(super) fn cases() -> Vec<Case> {
         case!(list_of_fifty, "list returns every entry of a directory of fifty"),
         case!(list_start_after, "list from after a position returns exactly what comes after it"),
         case!(list_tells_sizes, "sizes that a listing tells are the files'"),
+        case!(operations_beside_open_listings, "an open listing, read or dropped, holds up nothing else"),
         case!(list_of_missing, "list of a missing directory is path-not-found"),
         case!(list_of_a_file, "list of a file is path-not-found"),
         case!(emptied_directory, "a directory whose last file was deleted is not found or empty"),
@@ -68,6 +70,30 @@ async fn list_tells_sizes(cx: Context) -> Outcome {
         ensure!(entry.size.is_none_or(|size| size == 5), "list of a file of 5 bytes tells {:?}", entry.size);
     }
     Ok(())
+}
+
+async fn operations_beside_open_listings(cx: Context) -> Outcome {
+    cx.put_all(&["d/a", "d/b", "d/c"]).await?;
+    let directory = cx.path("d")?;
+    let mut listing = cx.driver().list(&directory, None).await?;
+    let mut walk = cx.driver().walk(&directory, None).await?;
+    listing.try_next().await?;
+    walk.try_next().await?;
+    cx.put("d/new", "new").await?;
+    cx.expect_content(&cx.path("d/b")?, b"d/b").await?;
+    cx.driver().delete(&cx.path("d/c")?).await?;
+    cx.list(&directory, None).await?;
+    let rest: Vec<_> = listing.try_collect().await?;
+    ensure!(
+        cx.names(&rest).contains(&"d/b".to_owned()),
+        "the rest of a listing has not what stayed: {:?}",
+        cx.names(&rest)
+    );
+    drop(walk);
+    for _ in 0..100 {
+        cx.driver().list(&directory, None).await?.try_next().await?;
+    }
+    same_names("list after a hundred that were dropped", &cx.list(&directory, None).await?, &["d/a", "d/b", "d/new"])
 }
 
 async fn list_of_missing(cx: Context) -> Outcome {

@@ -20,6 +20,7 @@ mod only_reads;
 mod random;
 mod reader;
 mod reopened;
+mod resumption;
 mod stat;
 mod uploads;
 mod walk;
@@ -56,6 +57,8 @@ pub struct Case {
     /// Whether it holds more than a few megabytes at a time: such cases run one after the other, so that a driver needs
     /// memory for one of them.
     pub holds_much: bool,
+    /// Whether it looks at the run's large directory, which is made before its time begins to count.
+    pub on_large: bool,
     /// Whether it runs by itself when the others have ended, since it deletes what they look at.
     pub last: bool,
     /// Whether it closes the driver and opens it again; it runs by itself then.
@@ -88,6 +91,11 @@ impl Case {
     }
     const fn holds_much(mut self) -> Self {
         self.holds_much = true;
+        self
+    }
+    const fn on_large(mut self) -> Self {
+        self.on_large = true;
+        self.cost = Cost::Heavy;
         self
     }
     const fn last(mut self) -> Self {
@@ -125,6 +133,7 @@ macro_rules! case {
             empty_store: false,
             cost: $crate::Cost::Small,
             holds_much: false,
+            on_large: false,
             last: false,
             reopens: false,
             only_reads: false,
@@ -142,6 +151,7 @@ pub fn all_cases() -> Vec<Case> {
         reader::cases(),
         writer::cases(),
         uploads::cases(),
+        resumption::cases(),
         dropped::cases(),
         stat::cases(),
         facts::cases(),

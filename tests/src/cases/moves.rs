@@ -15,6 +15,7 @@ pub(super) fn cases() -> Vec<Case> {
         case!(move_of_a_directory, "a move of a directory is path-not-found and changes nothing"),
         case!(move_onto_itself, "a move onto itself changes nothing").by_base(),
         case!(move_of_missing_onto_itself, "a move of a missing file onto itself is path-not-found").by_base(),
+        case!(move_below_a_file, "a move or a commit below a file: invalid-path or accepted, never damage"),
         case!(move_where_a_directory_is, "a move to where a directory is: invalid-path or accepted, never damage"),
     ]
 }
@@ -27,7 +28,13 @@ async fn move_moves(cx: Context) -> Outcome {
     cx.expect_content(&destination, &content).await?;
     let size = cx.driver().stat(&destination).await?.size;
     ensure!(size == 100_000, "stat of a moved file of 100000 bytes tells {size}");
-    cx.expect_missing(&source, "a move away").await
+    cx.expect_missing(&source, "a move away").await?;
+    for small in ["", "x"] {
+        let (source, destination) = (cx.put("small", small).await?, cx.path("moved/small")?);
+        cx.driver().move_file(&source, &destination).await?;
+        cx.expect_content(&destination, small.as_bytes()).await?;
+    }
+    Ok(())
 }
 
 async fn move_replaces(cx: Context) -> Outcome {
@@ -84,6 +91,35 @@ async fn move_where_a_directory_is(cx: Context) -> Outcome {
         }
     }
     cx.expect_content(&inner, b"kept").await
+}
+
+async fn move_below_a_file(cx: Context) -> Outcome {
+    let file = cx.put("file", "kept").await?;
+    for below in ["file/x", "file/x/y"] {
+        let (source, destination) = (cx.put("source", "moved").await?, cx.path(below)?);
+        let at = match cx.driver().move_file(&source, &destination).await {
+            Ok(()) => &destination,
+            Err(error) => {
+                expect_kind(&format!("move to {below}, below a file"), Err::<(), _>(error), "invalid-path")?;
+                &source
+            }
+        };
+        cx.expect_content(at, b"moved").await?;
+        cx.expect_content(&file, b"kept").await?;
+        let committed = async {
+            let mut writer = cx.driver().writer(&destination, WriteMode::New).await?;
+            writer.write("committed".into()).await?;
+            writer.commit().await
+        };
+        match committed.await {
+            Ok(_) => cx.expect_content(&destination, b"committed").await?,
+            Err(error) => {
+                expect_kind(&format!("commit at {below}, below a file"), Err::<(), _>(error), "invalid-path")?
+            }
+        }
+        cx.expect_content(&file, b"kept").await?;
+    }
+    Ok(())
 }
 
 async fn move_onto_itself(cx: Context) -> Outcome {

@@ -26,9 +26,12 @@ pub(super) fn cases() -> Vec<Case> {
 
 async fn stored_all(cx: &Context, names: &[&str]) -> Outcome {
     cx.put_all(names).await?;
+    let walked = cx.walk(cx.directory(), None).await?;
     for name in names {
         let path = cx.path(name)?;
         cx.expect_content(&path, name.as_bytes()).await?;
+        let listed = walked.iter().any(|entry| entry.path == path && !entry.is_dir);
+        ensure!(listed, "walk does not show the file {path}");
     }
     Ok(())
 }
@@ -96,6 +99,11 @@ async fn taken_by_every_operation(cx: &Context, long: &StoragePath, other: &Stor
     cx.write(long, WriteMode::New, "written").await?.commit().await?;
     cx.expect_content(long, b"written").await?;
     cx.expect_content(other, b"put").await?;
+    if cx.capabilities().resumable {
+        cx.write(long, WriteMode::New, "writ").await?.close().await?;
+        cx.write(long, WriteMode::Append, "ten").await?.commit().await?;
+        cx.expect_content(long, b"written").await?;
+    }
     let parent = long.parent().unwrap_or_else(StoragePath::root);
     let names: Vec<String> = cx.list(&parent, None).await?;
     let mut expected = [cx.relative(long), cx.relative(other)];

@@ -16,6 +16,9 @@ pub(super) fn cases() -> Vec<Case> {
         case!(reader_offset_at_the_end, "offset = size gives an empty reader"),
         case!(reader_offset_beyond_the_end, "an offset beyond the end is invalid-offset"),
         case!(reader_length_past_the_end, "a length may reach past the end"),
+        case!(ranges_of_a_large_file, "ranges around the sizes of blocks are exactly the file's bytes")
+            .heavy()
+            .holds_much(),
         case!(reader_length_above_32_bits, "a length may be larger than 32 bits hold"),
         case!(
             reader_of_a_replaced_file,
@@ -78,6 +81,25 @@ async fn reader_offset_at_the_end(cx: Context) -> Outcome {
 
 async fn reader_length_past_the_end(cx: Context) -> Outcome {
     ranges(&cx, &[(0, Some(1001)), (990, Some(11)), (1, Some(u64::MAX))]).await
+}
+
+async fn ranges_of_a_large_file(cx: Context) -> Outcome {
+    const SIZE: usize = 12 << 20;
+    let content = pattern(1, SIZE);
+    let path = cx.path("file")?;
+    let mut writer = cx.driver().writer(&path, WriteMode::New).await?;
+    for at in (0..SIZE).step_by(3 << 20) {
+        writer.write(content.slice(at..at + (3 << 20))).await?;
+    }
+    writer.commit().await?;
+    for boundary in [4096, 1 << 16, 1 << 18, 1 << 20, 4 << 20, 5 << 20, 8 << 20] {
+        for (offset, length) in [(boundary - 1, 2), (boundary, 1), (boundary - 1, 65_537), (boundary + 1, 1 << 20)] {
+            let got = read(cx.driver(), &path, ByteRange::new(offset as u64, length as u64)).await?;
+            let expected = &content[offset..SIZE.min(offset + length)];
+            same_bytes(&format!("reading {SIZE} bytes with offset {offset}, length {length}"), &got, expected)?;
+        }
+    }
+    Ok(())
 }
 
 async fn reader_length_above_32_bits(cx: Context) -> Outcome {

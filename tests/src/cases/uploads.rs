@@ -218,10 +218,12 @@ async fn redirect_gives_an_address(cx: Context) -> Outcome {
     for method in ["GET", "HEAD"] {
         let request = RedirectRequest { method: method.to_owned(), client_address: None };
         let address = cx.driver().redirect_url(&path, &request).await?;
-        ensure!(
-            address.as_ref().is_some_and(|address| address.contains("://")),
-            "redirect-url for {method}: got {address:?}"
-        );
+        let right = match &address {
+            Some(address) => address.contains("://"),
+            // A HEAD may come through the host.
+            None => method == "HEAD",
+        };
+        ensure!(right, "redirect-url for {method}: got {address:?}");
     }
     Ok(())
 }

@@ -1,8 +1,10 @@
 //! Moves and deletes with a fault.
 
+use std::sync::PoisonError;
+
 use bytes::Bytes;
 use futures::TryStreamExt;
-use wharf::contract::{ByteRange, Entry, Error, MAX_CONTENT, Result, StorageDriverExt, StoragePath};
+use wharf::contract::{ByteRange, Entry, Error, ErrorKind, MAX_CONTENT, Result, StorageDriverExt, StoragePath};
 
 use super::{Fault, Wrong, late};
 
@@ -29,6 +31,20 @@ impl Wrong {
                 self.inner.move_file(source, destination).await
             }
             Fault::MoveOntoItselfDeletes if source == destination => self.inner.delete(source).await,
+            Fault::MoveOfNothingFails if self.inner.stat(source).await?.size == 0 => {
+                Err(Error::new(ErrorKind::Other, "bytes=0--1 is no range"))
+            }
+            Fault::MoveBelowAFileLosesIt => {
+                let result = self.inner.move_file(source, destination).await;
+                let below = match destination.parent() {
+                    Some(parent) => self.inner.get_content(&parent).await.is_ok(),
+                    None => false,
+                };
+                if below {
+                    self.inner.delete_files(&[source.clone(), destination.clone()]).await?;
+                }
+                result
+            }
             Fault::MoveShowsAPrefix => {
                 let content = self.inner.get_content(source).await?;
                 self.inner.put_content(destination, content.slice(..content.len() / 2)).await?;
@@ -105,6 +121,12 @@ impl Wrong {
             Fault::DroppedDeletesLandLate => {
                 let (inner, path) = (self.inner.clone(), path.clone());
                 late::later(async move { inner.delete(&path).await }).await
+            }
+            Fault::VersionCountsPuts => {
+                let mut generations = self.state.generations.lock().unwrap_or_else(PoisonError::into_inner);
+                generations.retain(|other, _| other != path && !path.contains(other));
+                drop(generations);
+                self.inner.delete(path).await
             }
             Fault::DeleteStopsAfterAThousand => {
                 let below: Vec<Entry> = match self.inner.walk(path, None).await {

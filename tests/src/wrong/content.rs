@@ -1,5 +1,7 @@
 //! Put and get with a fault.
 
+use std::sync::PoisonError;
+
 use bytes::Bytes;
 use wharf::contract::{ByteRange, Error, ErrorKind, MAX_CONTENT, Result, StorageDriverExt, StoragePath};
 
@@ -18,6 +20,12 @@ impl Wrong {
     pub(super) async fn get(&self, path: &StoragePath) -> Result<Bytes> {
         if let Some(kept) = self.kept_content(path) {
             return kept;
+        }
+        if self.fault == Fault::BelowAFileIsAnotherError
+            && let Some(parent) = path.parent().filter(|parent| !parent.is_root())
+            && self.inner.stat(&parent).await.is_ok_and(|info| !info.is_dir)
+        {
+            return Err(Error::new(ErrorKind::Other, "not a directory"));
         }
         let content = self.spoil(self.inner.get_content(&self.mapped(path)?).await);
         self.keep_content(path, &content);
@@ -106,6 +114,20 @@ impl Wrong {
             }
             Fault::PutLosesAByteAtFiveMebibytes if content.len() == 5 << 20 => {
                 self.inner.put_content(path, content.slice(1..)).await
+            }
+            Fault::VersionCountsPuts => {
+                self.state
+                    .generations
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .entry(path.clone())
+                    .and_modify(|count| *count += 1)
+                    .or_default();
+                self.inner.put_content(path, content).await
+            }
+            Fault::OpenListingLocks => {
+                let _taken = self.state.take(1)?;
+                self.inner.put_content(path, content).await
             }
             Fault::LongPathsAreRefused if path.as_str().len() > 900 => Err(Error::invalid_path(path, "it is too long")),
             Fault::DeepPathsAreRefused if path.components().count() > 25 => {

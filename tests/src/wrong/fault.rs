@@ -208,4 +208,25 @@ faults! {
     KeepsUploads "a_cancellation_is_seen" "An instance keeps what uploads told until it changes something itself.";
     ForgetsWhenClosed "stored_outlives_the_driver" "What is stored is lost when the driver is closed.";
     SecondInstanceBlind "another_instance_sees_it" "Another instance does not see the store.";
+    AppendOfNothingCommitsNothing "append_then_commit" "An append that is committed without a write stores an empty file.";
+    SecondWriteOfAnAppendIsLost "append_in_many_writes" "Of an append only the first write counts.";
+    OneByteStepsAreLost "append_in_unequal_steps" "A step of one byte after large ones is lost.";
+    LateChunksAreTurned "append_in_twelve_steps" "Bytes after 50 MiB are turned around.";
+    AppendContinuesTheFile "append_beside_the_old" "Append continues the committed file, and not the upload.";
+    NewEndsUploadsOfLongerNames "uploads_of_similar_paths" "A new writer ends the uploads of names that its own begins.";
+    CloseReplacesWhatIsThere "close_replaces_nothing" "Close replaces what was stored meanwhile.";
+    UploadsAreListed "lists_hide_uploads" "A list shows files of uploads.";
+    CancelKeepsFlushedBytes "cancel_of_flushed_bytes" "Cancel of more than 4 MiB only closes.";
+    ReaderTellsWhatWasThere "reads_are_of_one_file" "A reader asks what a file is, and then opens it.";
+    VersionCountsPuts "version_never_repeats" "Version counts the changes since a path was deleted.";
+    ModifiedIsOfAnotherZone "modified_is_now" "Modified is two hours off.";
+    CapabilitiesChange "capabilities_stay" "Capabilities change from one call to the next.";
+    RangesEndAtBlocks "ranges_of_a_large_file" "A range ends at the end of its block of 4 MiB.";
+    ListingCountsEntries "delete_files_of_a_thousand" "A listing goes on after as many entries as it returned.";
+    OpenListingLocks "operations_beside_open_listings" "Put fails while a listing is open.";
+    WalkHidesDots "names_that_look_special" "A walk hides names that begin with a dot.";
+    MoveOfNothingFails "move_moves" "A move of an empty file fails.";
+    MoveBelowAFileLosesIt "move_below_a_file" "A move below a file deletes the source and fails.";
+    BelowAFileIsAnotherError "paths_below_a_file" "What lies below a file is another error than a missing one.";
+    KeepsWalks "a_creation_is_seen" "An instance keeps walks until it changes something itself.";
 }

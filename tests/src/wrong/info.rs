@@ -1,5 +1,6 @@
 //! Stat with a fault.
 
+use std::sync::PoisonError;
 use std::time::{Duration, SystemTime};
 
 use wharf::contract::{ByteRange, Error, FileInfo, Result, StorageDriverExt, StoragePath};
@@ -14,6 +15,9 @@ impl Wrong {
             Fault::StatForgetsPath => info.path = StoragePath::root(),
             Fault::ModifiedNeverChanges => info.modified = Some(SystemTime::UNIX_EPOCH),
             Fault::VersionNeverChanges => info.version = Some("1".to_owned()),
+            Fault::ModifiedIsOfAnotherZone => {
+                info.modified = info.modified.map(|modified| modified - Duration::from_secs(7200));
+            }
             Fault::ModifiedIsNow => info.modified = Some(SystemTime::now()),
             Fault::ModifiedGoesBack if self.state.count().is_multiple_of(2) => {
                 info.modified = info.modified.map(|modified| modified - Duration::from_millis(500));
@@ -52,6 +56,12 @@ impl Wrong {
                         Some(format!("{}-{:?}", info.size, beginning))
                     }
                 };
+                Ok(FileInfo { version, ..info })
+            }
+            Fault::VersionCountsPuts => {
+                let info = self.inner.stat(path).await?;
+                let generations = self.state.generations.lock().unwrap_or_else(PoisonError::into_inner);
+                let version = Some(format!("{}", generations.get(path).copied().unwrap_or_default()));
                 Ok(FileInfo { version, ..info })
             }
             Fault::TrailingDotsAreCut => {

@@ -15,6 +15,7 @@ struct Seen {
     infos: BTreeMap<StoragePath, FileInfo>,
     listings: BTreeMap<StoragePath, Vec<Entry>>,
     uploads: BTreeMap<StoragePath, Vec<Entry>>,
+    walks: BTreeMap<StoragePath, Vec<Entry>>,
     missing: BTreeSet<StoragePath>,
 }
 
@@ -91,6 +92,14 @@ impl Wrong {
             return None;
         }
         self.state.kept.seen().listings.get(path).cloned()
+    }
+
+    pub(super) fn keep_walk(&self, path: &StoragePath, entries: &[Entry]) {
+        self.state.kept.seen().walks.insert(path.clone(), entries.to_vec());
+    }
+
+    pub(super) fn kept_walk(&self, path: &StoragePath) -> Option<Vec<Entry>> {
+        self.state.kept.seen().walks.get(path).cloned()
     }
 
     pub(super) fn keep_uploads(&self, path: &StoragePath, entries: &[Entry]) {

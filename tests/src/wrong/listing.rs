@@ -12,6 +12,24 @@ pub(super) fn listing(entries: Vec<Entry>) -> EntryStream {
 }
 
 impl Wrong {
+    /// Lists by counting: looks again when a hundred entries were returned, and goes on after as many.
+    fn by_count(&self, path: &StoragePath, after: Option<Position>, most: usize) -> EntryStream {
+        let (inner, path) = (self.inner.clone(), path.clone());
+        let pages = stream::try_unfold(0, move |count| {
+            let (inner, path, after) = (inner.clone(), path.clone(), after.clone());
+            async move {
+                if count >= most {
+                    return Ok(None);
+                }
+                let all: Vec<Entry> = inner.list(&path, after.as_ref()).await?.try_collect().await?;
+                let page: Vec<Entry> = all.into_iter().skip(count).take(100).collect();
+                let next = count + page.len();
+                Ok((!page.is_empty()).then(|| (stream::iter(page.into_iter().map(Ok)), next)))
+            }
+        });
+        pages.try_flatten().boxed()
+    }
+
     /// Spoils what a listing of `path` returned.
     async fn spoil_listing(
         &self,
@@ -73,6 +91,13 @@ impl Wrong {
                     *modified += Duration::from_secs(1);
                 }
             }
+            Fault::UploadsAreListed => {
+                for open in self.state.known_in(path) {
+                    let part = StoragePath::parse(format!("{open}.part"))?;
+                    entries.push(Entry { is_dir: false, ..Entry::directory(part) });
+                }
+                entries.sort_by_key(Entry::position);
+            }
             Fault::ListLagsBehindDeletes => {
                 let deleted = self.state.take_known_below(path);
                 entries.extend(deleted.into_iter().map(|path| Entry { is_dir: false, ..Entry::directory(path) }));
@@ -102,6 +127,16 @@ impl Wrong {
             Err(error) => return Err(error),
             Ok(entries) => entries,
         };
+        if self.fault == Fault::ListingCountsEntries {
+            return Ok(self.by_count(path, start_after.cloned(), entries.len()));
+        }
+        if self.fault == Fault::OpenListingLocks {
+            let taken = self.state.take(1)?;
+            let entries = stream::iter(entries.into_iter().map(Ok)).inspect(move |_| {
+                let _ = &taken;
+            });
+            return Ok(entries.boxed());
+        }
         if self.fault == Fault::EmptyRootListFails && path.is_root() && entries.is_empty() {
             return Err(Error::path_not_found(path));
         }
@@ -119,7 +154,16 @@ impl Wrong {
             Err(error) => return Err(error),
             Ok(entries) => entries.try_collect().await?,
         };
+        if self.fault == Fault::KeepsWalks {
+            match self.kept_walk(path) {
+                Some(kept) if start.is_none() => return Ok(listing(kept)),
+                _ => self.keep_walk(path, &entries),
+            }
+        }
         match self.fault {
+            Fault::WalkHidesDots => {
+                entries.retain(|entry| !entry.path.file_name().unwrap_or_default().starts_with('.'));
+            }
             Fault::WalkByLevels => entries.sort_by_key(|entry| entry.path.components().count()),
             Fault::WalkLosesDirectories => entries.retain(|entry| !entry.is_dir),
             Fault::WalkTellsFilesOnly => entries.iter_mut().for_each(|entry| entry.is_dir = false),

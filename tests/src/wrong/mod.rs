@@ -90,6 +90,7 @@ impl StorageDriver for Wrong {
             Fault::RedirectsNowhere | Fault::RedirectsToOneAddress => capabilities.redirect = true,
             Fault::UploadsHidden => capabilities.uploads = true,
             Fault::UploadsUndeclared => capabilities.uploads = false,
+            Fault::CapabilitiesChange => capabilities.native_walk = !self.state.count().is_multiple_of(2),
             Fault::AppendUndeclared => capabilities.resumable = false,
             _ => {}
         }

@@ -13,6 +13,9 @@ use super::{Fault, Wrong};
 /// How much a reader that looks again takes at a time.
 const STEP: u64 = 256 << 10;
 
+/// The block at whose end a range ends.
+const BLOCK: u64 = 4 << 20;
+
 impl Wrong {
     /// Reads what is at the path at each step, whatever file that is.
     fn in_steps(&self, path: &StoragePath, range: ByteRange) -> ByteStream {
@@ -35,7 +38,18 @@ impl Wrong {
             Reader::new(info, stream::empty().boxed())
         };
         let wider = ByteRange { length: range.length.map(|length| length.saturating_add(1)), ..range };
+        if self.fault == Fault::ReaderTellsWhatWasThere {
+            let info = self.inner.stat(path).await?;
+            tokio::task::yield_now().await;
+            let (_, bytes) = self.inner.reader(path, range).await?.into_parts();
+            return Ok(Reader::new(info, bytes));
+        }
         let result = match self.fault {
+            Fault::RangesEndAtBlocks => {
+                let end = (range.offset / BLOCK + 1) * BLOCK;
+                let length = range.length.map(|length| length.min(end - range.offset));
+                self.inner.reader(path, ByteRange { length, ..range }).await
+            }
             Fault::RangeOneByteLong => self.inner.reader(path, wider).await,
             Fault::ReaderIgnoresTheOffset => self.inner.reader(path, ByteRange { offset: 0, ..range }).await,
             Fault::RangeLengthIn32Bits => {

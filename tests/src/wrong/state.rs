@@ -1,6 +1,6 @@
 //! What some wrong drivers remember from one operation to the next.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,6 +17,8 @@ pub(super) struct State {
     pub(super) shared: Mutex<Vec<u8>>,
     /// How many commits there were.
     pub(super) commits: AtomicUsize,
+    /// How often each path was put since it was deleted.
+    pub(super) generations: Mutex<BTreeMap<StoragePath, u64>>,
     pub(super) kept: Kept,
 }
 
@@ -44,6 +46,11 @@ impl State {
     /// Returns the remembered paths in a directory, and forgets them.
     pub(super) fn take_known_below(&self, directory: &StoragePath) -> Vec<StoragePath> {
         self.paths().extract_if(.., |path| path.parent().as_ref() == Some(directory)).collect()
+    }
+
+    /// Returns the remembered paths in a directory.
+    pub(super) fn known_in(&self, directory: &StoragePath) -> Vec<StoragePath> {
+        self.paths().iter().filter(|path| path.parent().as_ref() == Some(directory)).cloned().collect()
     }
 
     /// Returns how often it was asked before.

@@ -5,7 +5,8 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use wharf::contract::{Error, ErrorKind, FileWriter, Result, StorageDriver, StoragePath, WriteMode};
+use futures::TryStreamExt;
+use wharf::contract::{Entry, Error, ErrorKind, FileWriter, Result, StorageDriver, StoragePath, WriteMode};
 
 use super::Fault;
 use super::state::{State, Taken};
@@ -21,6 +22,14 @@ pub(super) async fn open(
     match fault {
         Fault::CommitOnADirectoryDeletesIt if driver.stat(path).await.is_ok_and(|info| info.is_dir) => {
             driver.delete(path).await?;
+        }
+        Fault::NewEndsUploadsOfLongerNames if mode == WriteMode::New && driver.capabilities().uploads => {
+            let parent = path.parent().unwrap_or_else(StoragePath::root);
+            let uploads: Vec<Entry> = driver.uploads(&parent).await?.try_collect().await?;
+            let longer = |entry: &&Entry| entry.path != *path && entry.path.as_str().starts_with(path.as_str());
+            for upload in uploads.iter().filter(longer) {
+                driver.writer(&upload.path, WriteMode::Append).await?.cancel().await?;
+            }
         }
         Fault::NewDeletesTheOld if mode == WriteMode::New => driver.delete_files(std::slice::from_ref(path)).await?,
         _ => {}
@@ -59,6 +68,15 @@ pub(super) async fn open(
         },
         _ => mode,
     };
+    if fault == Fault::AppendContinuesTheFile
+        && mode == WriteMode::Append
+        && let Ok(content) = driver.get_content(path).await
+        && !content.is_empty()
+    {
+        let mut writer = driver.writer(path, WriteMode::New).await?;
+        writer.write(content).await?;
+        return Ok(writer);
+    }
     let taken = match fault {
         Fault::SixteenWritersAtMost => Some(state.take(16)?),
         _ => None,
@@ -68,7 +86,7 @@ pub(super) async fn open(
     }
     let inner = driver.writer(path, mode).await?;
     state.remember(path);
-    let commits = state.commits.load(Ordering::Relaxed);
+    let (commits, began) = (state.commits.load(Ordering::Relaxed), inner.size());
     Ok(Box::new(WrongWriter {
         inner,
         driver,
@@ -77,6 +95,7 @@ pub(super) async fn open(
         path: path.clone(),
         written: Vec::new(),
         writes: 0,
+        began,
         commits,
         _taken: taken,
     }))
@@ -122,10 +141,17 @@ struct WrongWriter {
     written: Vec<u8>,
     writes: usize,
     commits: usize,
+    /// How much was there when it was opened.
+    began: u64,
     _taken: Option<Taken>,
 }
 
 impl WrongWriter {
+    /// Returns whether it continued an upload.
+    fn appends(&self) -> bool {
+        self.began > 0
+    }
+
     /// Returns the buffer of all writers of the instance.
     fn shared(&self) -> MutexGuard<'_, Vec<u8>> {
         self.state.shared.lock().unwrap_or_else(PoisonError::into_inner)
@@ -180,6 +206,13 @@ impl FileWriter for WrongWriter {
                 data.reverse();
                 self.inner.write(data.into()).await
             }
+            Fault::SecondWriteOfAnAppendIsLost if self.appends() && self.written.len() > data.len() => Ok(()),
+            Fault::OneByteStepsAreLost if data.len() == 1 && self.inner.size() > 5 << 20 => Ok(()),
+            Fault::LateChunksAreTurned if self.inner.size() >= 50 << 20 => {
+                let mut data = data.to_vec();
+                data.reverse();
+                self.inner.write(data.into()).await
+            }
             Fault::WriterCutsOddChunks if data.len() > 65_536 && data.len() % 2 == 1 => {
                 self.inner.write(data.slice(..data.len() - 1)).await
             }
@@ -225,6 +258,9 @@ impl FileWriter for WrongWriter {
             }
             Fault::WritersShareABuffer => self.write_shared().await?,
             Fault::CommitEndsOtherUploads => self.inner.write(self.written.into()).await?,
+            Fault::CloseReplacesWhatIsThere if self.driver.get_content(&self.path).await.is_ok() => {
+                return self.inner.commit().await;
+            }
             Fault::CloseCommits => return self.inner.commit().await,
             _ => {}
         }
@@ -259,6 +295,12 @@ impl FileWriter for WrongWriter {
                 self.driver.delete_files(&[self.path]).await?;
                 tokio::task::yield_now().await;
             }
+            Fault::AppendOfNothingCommitsNothing if self.written.is_empty() && self.inner.size() > 0 => {
+                self.inner.cancel().await?;
+                let mut writer = self.driver.writer(&self.path, WriteMode::New).await?;
+                writer.write(Bytes::new()).await?;
+                return writer.commit().await;
+            }
             Fault::CommitTellsAnotherSize => return Ok(self.inner.commit().await? + 1),
             Fault::CommitOfNothingIsForgotten if self.inner.size() == 0 => {
                 self.inner.cancel().await?;
@@ -284,6 +326,7 @@ impl FileWriter for WrongWriter {
             Fault::CancelOfAnAppendCommits if self.inner.size() > self.written.len() as u64 => {
                 self.inner.commit().await.map(|_| ())
             }
+            Fault::CancelKeepsFlushedBytes if self.written.len() > 4 << 20 => self.inner.close().await.map(|_| ()),
             Fault::CancelLeavesBytes => self.inner.commit().await.map(|_| ()),
             Fault::CancelDeletesTheOld | Fault::CancelOfNothingDeletesTheOld | Fault::CancelOfNothingForgetsTheFile => {
                 self.inner.cancel().await?;
