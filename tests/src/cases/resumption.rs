@@ -160,10 +160,11 @@ async fn close_replaces_nothing(cx: Context) -> Outcome {
     Ok(())
 }
 
-/// Fails if a listing or a walk of `d` shows anything but the upload's file.
-async fn expect_hidden(cx: &Context, when: &str) -> Outcome {
-    let directory = cx.path("d")?;
-    let allowed: &[&str] = if cx.capabilities().hidden_uploads { &[] } else { &["d/f"] };
+/// Fails if a listing or a walk of a directory shows anything but the kept file and, where uploads are not hidden, the
+/// upload's file `f`.
+async fn expect_hidden(cx: &Context, directory: &str, when: &str) -> Outcome {
+    let directory = cx.path(directory)?;
+    let hidden = cx.capabilities().hidden_uploads;
     let listed: Vec<Entry> = match cx.driver().list(&directory, None).await {
         Ok(entries) => entries.try_collect().await?,
         Err(error) if error.is_path_not_found() => Vec::new(),
@@ -175,22 +176,31 @@ async fn expect_hidden(cx: &Context, when: &str) -> Outcome {
         Err(error) => return Err(error.into()),
     };
     for (by, entries) in [("list", listed), ("walk", walked)] {
-        let names = cx.names(&entries);
-        ensure!(names.iter().all(|name| allowed.contains(&name.as_str())), "{by} {when}: got {names:?}");
+        let allowed = |entry: &Entry| match entry.path.file_name() {
+            Some("kept") => true,
+            Some("f") => !hidden,
+            _ => false,
+        };
+        ensure!(entries.iter().all(allowed), "{by} of {directory} {when}: got {:?}", cx.names(&entries));
     }
     Ok(())
 }
 
 async fn lists_hide_uploads(cx: Context) -> Outcome {
-    let path = cx.path("d/f")?;
-    let mut writer = cx.write(&path, WriteMode::New, pattern(1, 100)).await?;
-    expect_hidden(&cx, "while 100 bytes are uploaded").await?;
-    writer.write(pattern(2, 6 * MIB)).await?;
-    expect_hidden(&cx, "while 6 MiB are uploaded").await?;
-    writer.close().await?;
-    expect_hidden(&cx, "after a close").await?;
-    cx.write(&path, WriteMode::New, pattern(1, 100)).await?.cancel().await?;
-    expect_hidden(&cx, "after a cancel").await
+    // A directory that is there by itself, and one that nothing but the upload is in.
+    cx.put("e/kept", "x").await?;
+    for directory in ["d", "e"] {
+        let path = cx.path(&format!("{directory}/f"))?;
+        let mut writer = cx.write(&path, WriteMode::New, pattern(1, 100)).await?;
+        expect_hidden(&cx, directory, "while 100 bytes are uploaded").await?;
+        writer.write(pattern(2, 6 * MIB)).await?;
+        expect_hidden(&cx, directory, "while 6 MiB are uploaded").await?;
+        writer.close().await?;
+        expect_hidden(&cx, directory, "after a close").await?;
+        cx.write(&path, WriteMode::New, pattern(1, 100)).await?.cancel().await?;
+        expect_hidden(&cx, directory, "after a cancel").await?;
+    }
+    Ok(())
 }
 
 async fn expect_nothing(cx: &Context, path: &StoragePath, when: &str) -> Outcome {

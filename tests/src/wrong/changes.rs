@@ -123,9 +123,10 @@ impl Wrong {
                 late::later(async move { inner.delete(&path).await }).await
             }
             Fault::VersionCountsPuts => {
-                let mut generations = self.state.generations.lock().unwrap_or_else(PoisonError::into_inner);
-                generations.retain(|other, _| other != path && !path.contains(other));
-                drop(generations);
+                {
+                    let mut generations = self.state.generations.lock().unwrap_or_else(PoisonError::into_inner);
+                    generations.retain(|other, _| other != path && !path.contains(other));
+                }
                 self.inner.delete(path).await
             }
             Fault::DeleteStopsAfterAThousand => {

@@ -19,7 +19,7 @@ impl Wrong {
             let (inner, path, after) = (inner.clone(), path.clone(), after.clone());
             async move {
                 if count >= most {
-                    return Ok(None);
+                    return Ok::<_, Error>(None);
                 }
                 let all: Vec<Entry> = inner.list(&path, after.as_ref()).await?.try_collect().await?;
                 let page: Vec<Entry> = all.into_iter().skip(count).take(100).collect();
@@ -117,6 +117,12 @@ impl Wrong {
             Err(error) if self.fault == Fault::ListOfMissingIsEmpty && error.is_path_not_found() => Vec::new(),
             Err(_) if self.fault == Fault::ListOfAFileIsEmpty && self.inner.get_content(path).await.is_ok() => {
                 Vec::new()
+            }
+            Err(error) if self.fault == Fault::UploadsAreListed && error.is_path_not_found() => {
+                match self.state.known_in(path).is_empty() {
+                    true => return Err(error),
+                    false => Vec::new(),
+                }
             }
             Err(error) if self.fault == Fault::EmptiedDirectoryShowsGhosts && error.is_path_not_found() => {
                 match self.state.known_below(path) {
