@@ -164,6 +164,9 @@ fn by_status(raw: &HttpResponse, status: u16, code: &str, message: String, effec
         | (_, 408) => ErrorKind::Unavailable,
         // In a success too, whose body tells of an error: S3 had begun to answer before it knew.
         ("InternalError", _) | (_, 500 | 502 | 504) => effect.lost(),
+        // A success whose document cannot be read. Ceph's gateway sends one for an upload to a long key: it cuts the
+        // location in the answer to a completion, and sends bytes after it that XML does not have.
+        ("", 200..=299) => effect.lost(),
         _ => return Ok(Refusal { status, code: code.to_owned(), message }),
     };
     Err(Error::new(kind, message))
@@ -258,7 +261,8 @@ mod tests {
 
     #[test]
     fn a_failure_of_the_store_leaves_a_reads_outcome_known_and_a_writes_unknown() {
-        for (status, code) in [(500, "InternalError"), (200, "InternalError"), (502, ""), (504, "")] {
+        // A success without a code is one whose document could not be read.
+        for (status, code) in [(500, "InternalError"), (200, "InternalError"), (502, ""), (504, ""), (200, "")] {
             assert_eq!(kind(status, code, Effect::Reads), ErrorKind::Unavailable, "{status}");
             assert_eq!(kind(status, code, Effect::Writes), ErrorKind::OutcomeUnknown, "{status}");
         }
