@@ -56,11 +56,14 @@ impl Descent {
         let mut descent = Descent { open: Vec::new(), entering: None };
         let Some(cursor) = start.filter(|cursor| path.contains(&cursor.after.path)) else {
             let listing = list(path.clone(), None).await?;
-            // A cursor outside the tree lies before all of it, or after all of it, or is the tree's own directory.
+            // A cursor outside the tree lies before all of it, or after all of it, or is a directory that holds all of it.
             let all = match start {
                 None => true,
-                Some(cursor) if cursor.after == Position::directory(path.clone()) => cursor.below,
-                Some(cursor) => cursor.after < Position::directory(path.clone()),
+                Some(cursor) => {
+                    let Cursor { after, below } = cursor;
+                    let holds = after.is_dir && (after.path == *path || after.path.contains(path));
+                    if holds { *below } else { *after < Position::directory(path.clone()) }
+                }
             };
             if all {
                 descent.open.push(listing);
