@@ -44,6 +44,24 @@ impl Writer {
         }
     }
 
+    /// Fails if another writer continues the same upload: it has another size than this one has given it. What the other
+    /// has stored is not written over.
+    fn check_alone(&self, size: u64) -> Result<()> {
+        if size == self.size {
+            return Ok(());
+        }
+        let message = format!("another writer continued it too: it has {size} bytes, not {}", self.size);
+        Err(Error::conflict(message))
+    }
+
+    /// The same, of the file as it is now. A new upload has a file of its own.
+    async fn check_still_alone(&self) -> Result<()> {
+        match &self.target {
+            Target::Temporary(..) => Ok(()),
+            Target::InPlace(file) => self.check_alone(file.metadata().await?.size),
+        }
+    }
+
     /// Brings the bytes to the disk, and then their name. Distribution's layout knows no difference between an upload
     /// that was closed and a file that was committed; but only a commit replaces what came while the upload was open.
     async fn finish(self, end: End) -> Result<u64> {
@@ -57,10 +75,16 @@ impl Writer {
             },
             Target::InPlace(_) => {
                 synced?;
-                if let Err(error) = self.store.metadata(&self.path).await {
-                    let gone = error.is_path_not_found();
-                    return Err(if gone { Error::conflict("the upload was deleted") } else { error });
+                let ours = self.file().metadata().await?;
+                let there = match self.store.metadata(&self.path).await {
+                    Err(error) if error.is_path_not_found() => return Err(Error::conflict("the upload was deleted")),
+                    there => there?,
+                };
+                // A look at a path does not tell all that a look at an open file does.
+                if (there.size, there.modified) != (ours.size, ours.modified) {
+                    return Err(Error::conflict("somebody else stored a file at the path while this upload was open"));
                 }
+                self.check_alone(ours.size)?;
             }
         }
         Ok(self.size)
@@ -74,12 +98,14 @@ impl FileWriter for Writer {
 
     async fn write(&mut self, chunk: Vec<u8>) -> Result<()> {
         let length = chunk.len() as u64;
+        self.check_still_alone().await?;
         self.file().write(self.size, chunk).await?;
         self.size += length;
         Ok(())
     }
 
     async fn write_stream(&mut self, data: ByteStream) -> Result<()> {
+        self.check_still_alone().await?;
         let written = self.file().write_stream(self.size, data).await;
         // How many bytes passed by, the file knows. The first error is the one that tells.
         let metadata = self.file().metadata().await;
