@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -124,8 +125,13 @@ impl Context {
     }
 
     /// Returns the directory above the run's large one, which is made at the first call.
-    pub(crate) async fn large(&self) -> Result<&StoragePath, Failure> {
-        self.large.get(&self.driver).await
+    pub(crate) async fn large(&self) -> Result<StoragePath, Failure> {
+        Ok(self.large.get(&self.driver).await?.join("files")?)
+    }
+
+    /// Returns the run's directory of many directories, which is made at the first call.
+    pub(crate) async fn large_directories(&self) -> Result<StoragePath, Failure> {
+        Ok(self.large.get(&self.driver).await?.join("directories")?)
     }
 
     /// Returns the directory that this case has for itself.
@@ -248,6 +254,19 @@ pub(crate) fn same_names(done: &str, got: &[String], expected: &[&str]) -> Outco
     }
     Err(Failure::new(format!("{done}: expected {expected:?}, got {got:?}")))
 }
+
+/// Returns how long to wait until the store's clock has another time than this one, which it has told: some stores tell
+/// whole seconds.
+pub(crate) fn tick(told: Option<SystemTime>) -> Duration {
+    let told = told.and_then(|told| told.duration_since(UNIX_EPOCH).ok());
+    match told {
+        Some(told) if told.subsec_nanos() != 0 => Duration::from_millis(30),
+        _ => WHOLE_SECOND,
+    }
+}
+
+/// More than a second, after which a store that tells whole seconds tells another one.
+pub(crate) const WHOLE_SECOND: Duration = Duration::from_millis(1100);
 
 /// Bytes that differ at every position and with every seed, so that no shift and no mix goes unnoticed.
 pub(crate) fn pattern(seed: u64, length: usize) -> Bytes {

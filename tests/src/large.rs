@@ -13,16 +13,19 @@ use crate::Failure;
 /// How many files it has: ten pages of the stores that list in pages.
 pub(crate) const FILES: usize = 10_000;
 
+/// How many directories the other one has: more than a page.
+pub(crate) const DIRECTORIES: usize = 1_050;
+
 /// How many files are stored at a time.
 const CONCURRENCY: usize = 64;
 
 /// What stands beside it: names of which its own is the beginning, before and after it.
 pub(crate) const SIBLINGS: [&str; 3] = ["many-", "many.d/x", "many0"];
 
-/// A directory of ten thousand files, made once a run by the first case that needs it: on a store at the other end of a
+/// A directory of ten thousand files, and one of a thousand directories, made once a run by the first case that needs it: on a store at the other end of a
 /// network nothing else in the suite takes as long.
 pub(crate) struct LargeDirectory {
-    /// What the run has for it and nothing else. The directory is `many` in it.
+    /// What the run has for them and nothing else: the large directory is `files/many` in it, the other `directories`.
     parent: StoragePath,
     made: OnceCell<()>,
     begun: AtomicBool,
@@ -33,7 +36,7 @@ impl LargeDirectory {
         LargeDirectory { parent, made: OnceCell::new(), begun: AtomicBool::new(false) }
     }
 
-    /// Returns the directory above it, in which nothing is before it was [begun](Self::begun).
+    /// Returns the directory above them, in which nothing is before it was [begun](Self::begun).
     pub(crate) fn parent(&self) -> &StoragePath {
         &self.parent
     }
@@ -43,7 +46,7 @@ impl LargeDirectory {
         self.begun.load(Ordering::Relaxed)
     }
 
-    /// Returns the directory above it, with the large one in it.
+    /// Returns the directory above them, with both in it.
     pub(crate) async fn get(&self, driver: &Arc<dyn StorageDriver>) -> Result<&StoragePath, Failure> {
         self.made.get_or_try_init(|| self.make(driver)).await?;
         Ok(&self.parent)
@@ -51,8 +54,10 @@ impl LargeDirectory {
 
     async fn make(&self, driver: &Arc<dyn StorageDriver>) -> Result<(), Failure> {
         self.begun.store(true, Ordering::Relaxed);
-        let siblings = SIBLINGS.iter().map(|name| (*name).to_owned());
-        let names: Vec<String> = siblings.chain((0..FILES).map(|index| format!("many/{}", name(index)))).collect();
+        let siblings = SIBLINGS.iter().map(|name| format!("files/{name}"));
+        let files = (0..FILES).map(|index| format!("files/many/{}", name(index)));
+        let below = (0..DIRECTORIES).map(|index| format!("directories/{}/x", name(index)));
+        let names: Vec<String> = siblings.chain(files).chain(below).collect();
         let (driver, parent) = (Arc::clone(driver), self.parent.clone());
         let puts = stream::iter(names).map(move |name| {
             let (driver, path) = (Arc::clone(&driver), parent.join(&name));

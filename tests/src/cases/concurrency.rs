@@ -1,14 +1,22 @@
 //! Writers at the same time.
 
-use wharf::contract::WriteMode;
+use std::time::{Duration, Instant};
+
+use wharf::contract::{Error, WriteMode};
 
 use super::{Case, case};
 use crate::context::{ensure, pattern};
-use crate::{Context, Outcome};
+use crate::{Context, Failure, Outcome};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
         case!(writers_of_one_path, "of concurrent writers to one path, one's content stays, whole"),
+        case!(puts_of_one_path, "of puts of one path by two instances at once, one's content stays, whole"),
+        case!(
+            writers_of_two_instances,
+            "of writers of one path by two instances whose writes take turns, one's content stays, whole"
+        ),
+        case!(put_beside_a_delete, "a put beside the delete of the only other file of its directory is not lost"),
         case!(interleaved_writers, "writers whose writes take turns each store their own bytes"),
         case!(commit_beside_an_upload, "a commit of one path takes nothing from an upload to another"),
         case!(writers_of_many_paths, "32 writers at once each store their own file"),
@@ -38,6 +46,95 @@ async fn writers_of_one_path(cx: Context) -> Outcome {
     ensure!(committed > 0, "of four concurrent writers none could commit");
     let got = cx.driver.get_content(&path).await?;
     ensure!(contents.contains(&got), "after four concurrent writers the file is none of their contents");
+    Ok(())
+}
+
+/// How often two things are done at once; on a store where each takes long less often.
+const ROUNDS: usize = 60;
+
+/// How long rounds are begun.
+const TIME: Duration = Duration::from_secs(2);
+
+/// Fails unless a result is success or, of one of several that change one path, a conflict. Returns whether it succeeded.
+fn done_or_conflict<T>(result: Result<T, Error>) -> Result<bool, Failure> {
+    match result {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind().name() == "conflict" => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn puts_of_one_path(cx: Context) -> Outcome {
+    let (path, other) = (cx.path("d/file")?, cx.another().await?);
+    let contents = [pattern(1, 60_000), pattern(2, 50_000), pattern(3, 70_000)];
+    let began = Instant::now();
+    for _ in (0..ROUNDS).take_while(|_| began.elapsed() < TIME) {
+        let (first, second, third) = tokio::join!(
+            cx.driver().put_content(&path, contents[0].clone()),
+            other.put_content(&path, contents[1].clone()),
+            cx.driver().put_content(&path, contents[2].clone()),
+        );
+        let done = [done_or_conflict(first)?, done_or_conflict(second)?, done_or_conflict(third)?];
+        ensure!(done.contains(&true), "of three puts at once, none succeeded");
+        let got = cx.driver().get_content(&path).await?;
+        ensure!(contents.contains(&got), "after three puts at once, the file is none of their contents");
+    }
+    Ok(())
+}
+
+async fn writers_of_two_instances(cx: Context) -> Outcome {
+    let other = cx.another().await?;
+    let contents = [pattern(1, 50_000), pattern(2, 50_001)];
+    // In either order of the commits.
+    for last in [0, 1] {
+        let path = cx.path(&format!("d/file{last}"))?;
+        let mut writers = vec![
+            Some(cx.driver().writer(&path, WriteMode::New).await?),
+            Some(other.writer(&path, WriteMode::New).await?),
+        ];
+        for at in (0..50_000).step_by(10_000) {
+            for (writer, content) in writers.iter_mut().zip(&contents) {
+                let end = if at == 40_000 { content.len() } else { at + 10_000 };
+                if let Some(open) = writer
+                    && !done_or_conflict(open.write(content.slice(at..end)).await)?
+                {
+                    *writer = None;
+                }
+            }
+        }
+        let mut committed = None;
+        for index in [1 - last, last] {
+            if let Some(writer) = writers[index].take()
+                && done_or_conflict(writer.commit().await)?
+            {
+                committed = Some(index);
+            }
+        }
+        let Some(committed) = committed else {
+            return Err(Failure::new("of two writers of one path, by two instances, none could commit"));
+        };
+        cx.expect_content(&path, &contents[committed]).await.map_err(|failure| {
+            failure.within("after two writers of one path, by two instances, the last of which committed last")
+        })?;
+    }
+    Ok(())
+}
+
+async fn put_beside_a_delete(cx: Context) -> Outcome {
+    let other = cx.another().await?;
+    let began = Instant::now();
+    for round in (0..ROUNDS).take_while(|_| began.elapsed() < TIME) {
+        let (gone, put) = (cx.path("d/e/gone")?, cx.path(&format!("d/e/{round}"))?);
+        cx.driver().put_content(&gone, "gone".into()).await?;
+        let deleting = if round % 2 == 0 { cx.driver() } else { &*other };
+        let (deleted, stored) = tokio::join!(deleting.delete(&gone), cx.driver().put_content(&put, "put".into()));
+        deleted?;
+        stored?;
+        cx.expect_content(&put, b"put")
+            .await
+            .map_err(|failure| failure.within("a put beside a delete of the only other file of its directory"))?;
+        cx.driver().delete(&put).await?;
+    }
     Ok(())
 }
 

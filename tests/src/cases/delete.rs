@@ -3,7 +3,7 @@
 use wharf::contract::WriteMode;
 
 use super::{Case, case};
-use crate::context::expect_kind;
+use crate::context::{expect_kind, pattern};
 use crate::{Context, Outcome};
 
 pub(super) fn cases() -> Vec<Case> {
@@ -13,6 +13,10 @@ pub(super) fn cases() -> Vec<Case> {
         case!(delete_keeps_siblings, "a delete of /a leaves /a-b, /a.b and /ab"),
         case!(delete_of_missing, "a delete of a missing path is path-not-found"),
         case!(delete_takes_uploads, "a delete takes the unfinished uploads below it").needs(&["resumable"]),
+        case!(
+            delete_beside_an_open_upload,
+            "of an upload whose directory is deleted, a commit makes the file whole or fails"
+        ),
         case!(delete_files_deletes, "delete-files deletes exactly those files"),
         case!(delete_files_of_a_directory, "delete-files of a directory's path deletes nothing and is no error"),
         case!(delete_files_of_missing, "delete-files takes missing ones, and may be repeated"),
@@ -67,6 +71,23 @@ async fn delete_takes_uploads(cx: Context) -> Outcome {
     cx.driver().delete(&cx.path("d")?).await?;
     let result = cx.driver().writer(&upload, WriteMode::Append).await.map(|_| ());
     expect_kind("append to an upload below a deleted directory", result, "path-not-found")
+}
+
+async fn delete_beside_an_open_upload(cx: Context) -> Outcome {
+    let content = pattern(1, 200_000);
+    cx.put("d/other", "x").await?;
+    let path = cx.path("d/e/file")?;
+    let mut writer = cx.write(&path, WriteMode::New, content.slice(..100_000)).await?;
+    cx.driver().delete(&cx.path("d")?).await?;
+    let committed = match writer.write(content.slice(100_000..)).await {
+        Ok(()) => writer.commit().await,
+        Err(error) => writer.cancel().await.and(Err(error)),
+    };
+    match committed {
+        Ok(_) => cx.expect_content(&path, &content).await,
+        // That it was ended by the delete is an error of any kind; that it is still there is none.
+        Err(_) => cx.expect_missing(&path, "a commit that failed, of an upload whose directory was deleted").await,
+    }
 }
 
 async fn delete_files_deletes(cx: Context) -> Outcome {

@@ -28,7 +28,9 @@ const LATER: Duration = Duration::from_millis(150);
 pub(super) fn cases() -> Vec<Case> {
     vec![
         case!(a_commit_wins, "a dropped writer undoes no later commit, put, delete or move (1,000 times)").heavy(),
-        case!(another_instances_commit_wins, "a dropped writer undoes no later commit by another instance").heavy(),
+        case!(another_instances_commit_wins, "a dropped writer undoes no later commit by another instance")
+            .needs(&["consistent"])
+            .heavy(),
         case!(a_put_wins, "a dropped put, move or delete undoes no later put or delete").heavy(),
         case!(append_after_a_dropped_writer, "an upload continued after a dropped writer gets no byte from it later")
             .needs(&["resumable"])

@@ -5,7 +5,7 @@ use wharf::contract::{Cursor, MAX_DELETE_FILES, Position, StoragePath};
 
 use super::{Case, case};
 use crate::context::{ensure, expect_kind};
-use crate::large::{FILES, SIBLINGS, name};
+use crate::large::{DIRECTORIES, FILES, SIBLINGS, name};
 use crate::{Context, Failure, Outcome};
 
 pub(super) fn cases() -> Vec<Case> {
@@ -15,6 +15,11 @@ pub(super) fn cases() -> Vec<Case> {
             .on_large(),
         case!(list_of_its_parent, "a directory of more than a page stands once in the listing of its parent")
             .on_large(),
+        case!(
+            list_of_a_thousand_directories,
+            "list returns each of more than a page of directories once, from any position"
+        )
+        .on_large(),
         case!(walk_of_ten_thousand, "a walk, and one from a cursor, returns the whole of any number of pages")
             .on_large(),
         case!(delete_files_of_a_thousand, "delete-files takes a thousand files, and deletes each of them and no other")
@@ -66,7 +71,7 @@ async fn list_from_any_page(cx: Context) -> Outcome {
 
 async fn list_of_its_parent(cx: Context) -> Outcome {
     let parent = cx.large().await?;
-    let entries: Vec<_> = cx.driver().list(parent, None).await?.try_collect().await?;
+    let entries: Vec<_> = cx.driver().list(&parent, None).await?.try_collect().await?;
     let prefix = parent.as_prefix();
     let got: Vec<_> = entries
         .iter()
@@ -75,16 +80,38 @@ async fn list_of_its_parent(cx: Context) -> Outcome {
     let expected = [("many-", false), ("many.d", true), ("many", true), ("many0", false)];
     ensure!(got == expected, "list of the parent of a large directory: expected {expected:?}, got {got:?}");
     let after = Position::directory(parent.join("many")?);
-    let rest = list(&cx, parent, Some(&after)).await?;
+    let rest = list(&cx, &parent, Some(&after)).await?;
     let right = matches!(&rest[..], [only] if only.file_name() == Some("many0"));
     ensure!(right, "list from after a large directory: expected many0, got {} entries", rest.len());
+    Ok(())
+}
+
+async fn list_of_a_thousand_directories(cx: Context) -> Outcome {
+    let parent = cx.large_directories().await?;
+    for last in [None, Some(0), Some(998), Some(999), Some(1000), Some(DIRECTORIES - 1)] {
+        let (after, first) = match last {
+            None => (None, 0),
+            Some(last) => (Some(Position::directory(parent.join(&name(last))?)), last + 1),
+        };
+        let entries: Vec<_> = cx.driver().list(&parent, after.as_ref()).await?.try_collect().await?;
+        let done = format!("list of {DIRECTORIES} directories from after that of index {last:?}");
+        let got: Vec<_> = entries.iter().map(|entry| entry.path.file_name().unwrap_or_default()).collect();
+        let expected: Vec<String> = (first..DIRECTORIES).map(name).collect();
+        let at = got.iter().zip(&expected).position(|(got, expected)| got != expected);
+        let at = at.unwrap_or(got.len().min(expected.len()));
+        ensure!(got == expected, "{done}: {} entries, right are {}; wrong from {at} on", got.len(), expected.len());
+        ensure!(entries.iter().all(|entry| entry.is_dir), "{done}: not every entry is a directory");
+    }
+    let walked = cx.walk(&parent, None).await?;
+    ensure!(walked.len() == 2 * DIRECTORIES, "walk of {DIRECTORIES} directories of a file: {} entries", walked.len());
+    ensure!(walked.is_sorted_by_key(|entry| entry.position()), "walk of many directories is not in the order of paths");
     Ok(())
 }
 
 async fn walk_of_ten_thousand(cx: Context) -> Outcome {
     let parent = cx.large().await?;
     let many = parent.join("many")?;
-    let walked = cx.walk(parent, None).await?;
+    let walked = cx.walk(&parent, None).await?;
     let below: Vec<_> =
         walked.iter().filter(|entry| many.contains(&entry.path)).map(|entry| entry.path.clone()).collect();
     let others = walked.len() - below.len();
@@ -94,7 +121,7 @@ async fn walk_of_ten_thousand(cx: Context) -> Outcome {
     expect_files("walk", &many, &below, 0)?;
     for last in [999, 1000, FILES - 1002] {
         let cursor = Cursor { after: Position::file(many.join(&name(last))?), below: true };
-        let walked = cx.walk(parent, Some(&cursor)).await?;
+        let walked = cx.walk(&parent, Some(&cursor)).await?;
         let below: Vec<_> = walked.into_iter().map(|entry| entry.path).filter(|path| many.contains(path)).collect();
         expect_files(&format!("walk from after the entry of index {last}"), &many, &below, last + 1)?;
     }
@@ -134,7 +161,7 @@ async fn delete_of_a_large_directory(cx: Context) -> Outcome {
     for index in [0, 999, 1000, FILES / 2, FILES - 1] {
         cx.expect_missing(&many.join(&name(index))?, "a delete of its large directory").await?;
     }
-    let left = cx.walk(parent, None).await?;
+    let left = cx.walk(&parent, None).await?;
     let right = left.len() == SIBLINGS.len() + 1 && left.iter().all(|entry| !many.contains(&entry.path));
     ensure!(right, "after a delete of a large directory its parent has {} entries", left.len());
     Ok(())

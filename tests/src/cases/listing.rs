@@ -16,6 +16,10 @@ pub(super) fn cases() -> Vec<Case> {
         case!(list_in_order, "list is in byte order of paths, a directory counting as its path with / added"),
         case!(list_of_fifty, "list returns every entry of a directory of fifty"),
         case!(list_start_after, "list from after a position returns exactly what comes after it"),
+        case!(
+            list_from_outside,
+            "list from after a position outside the directory returns all or nothing, by its place"
+        ),
         case!(list_tells_sizes, "sizes that a listing tells are the files'"),
         case!(operations_beside_open_listings, "an open listing, read or dropped, holds up nothing else"),
         case!(list_of_missing, "list of a missing directory is path-not-found"),
@@ -61,6 +65,22 @@ async fn list_start_after(cx: Context) -> Outcome {
         ensure!(got == expected, "list from after {after:?}: expected {expected:?}, got {got:?}");
     }
     Ok(())
+}
+
+async fn list_from_outside(cx: Context) -> Outcome {
+    cx.put_all(&["d/a", "d/b/c", "d-", "c/z", "e"]).await?;
+    let directory = cx.path("d")?;
+    let all = ["d/a", "d/b/"];
+    // Before the directory, at it, and after it, at its own depth and at others.
+    let outside =
+        [("c", true), ("c/z", false), ("c/z/y", false), ("d", false), ("d", true), ("d-", false), ("d0", false)];
+    for (name, is_dir) in outside.into_iter().chain([("d0/a", false), ("e", false), ("e/a", true)]) {
+        let after = Position { path: cx.path(name)?, is_dir };
+        let expected: &[&str] = if after <= Position::directory(directory.clone()) { &all } else { &[] };
+        same_names(&format!("list of d from after {after:?}"), &cx.list(&directory, Some(&after)).await?, expected)?;
+    }
+    let above = Position::directory(cx.directory().clone());
+    same_names("list of d from after what it is in", &cx.list(&directory, Some(&above)).await?, &all)
 }
 
 async fn list_tells_sizes(cx: Context) -> Outcome {

@@ -1,10 +1,10 @@
 //! Which names can be stored, and that different ones are different files.
 
-use wharf::contract::{StoragePath, WriteMode};
+use wharf::contract::{Error, StoragePath, WriteMode};
 
 use super::{Case, case};
-use crate::context::{ensure, same_names};
-use crate::{Context, Outcome};
+use crate::context::{ensure, expect_kind, same_names};
+use crate::{Context, Failure, Outcome};
 
 /// The longest component that is taken.
 const LONGEST_NAME: usize = 255;
@@ -20,6 +20,7 @@ pub(super) fn cases() -> Vec<Case> {
         case!(names_differ_by_dots, "names that differ only in dots at their end are different files"),
         case!(long_names, "a component of 255 bytes is taken by every operation"),
         case!(long_paths, "a path of 1,000 bytes is taken by every operation"),
+        case!(beyond_the_limits, "a longer name or path is taken, or refused as invalid-path, and never cut"),
         case!(deep_paths, "a path of 30 components in its directory is taken"),
     ]
 }
@@ -131,6 +132,63 @@ async fn long_paths(cx: Context) -> Outcome {
         (StoragePath::parse(format!("{path}/{last}1"))?, StoragePath::parse(format!("{path}/{last}2"))?);
     ensure!(long.as_str().len() == LONGEST_PATH, "the case itself is wrong: {} bytes", long.as_str().len());
     taken_by_every_operation(&cx, &long, &other).await
+}
+
+/// Fails unless an operation that looks for a path which the driver refuses finds nothing there.
+fn expect_nothing<T>(done: &str, result: Result<T, Error>) -> Outcome {
+    match result {
+        Err(error) if error.kind().name() == "invalid-path" => Ok(()),
+        other => expect_kind(done, other, "path-not-found"),
+    }
+}
+
+/// Fails unless every operation with a path which `put_content` refused finds nothing or refuses it too.
+async fn refused_by_every_operation(cx: &Context, path: &StoragePath, what: &str) -> Outcome {
+    let driver = cx.driver();
+    expect_nothing(&format!("get-content of {what}"), driver.get_content(path).await)?;
+    expect_nothing(&format!("reader of {what}"), driver.reader(path, Default::default()).await)?;
+    expect_nothing(&format!("stat of {what}"), driver.stat(path).await)?;
+    expect_nothing(&format!("list of {what}"), driver.list(path, None).await.map(|_| ()))?;
+    expect_nothing(&format!("delete of {what}"), driver.delete(path).await)?;
+    expect_nothing(&format!("move of {what}"), driver.move_file(path, &cx.path("moved")?).await)?;
+    let source = cx.put("source", "kept").await?;
+    expect_kind(&format!("move to {what}"), driver.move_file(&source, path).await, "invalid-path")?;
+    cx.expect_content(&source, b"kept").await?;
+    let written = async {
+        let mut writer = driver.writer(path, WriteMode::New).await?;
+        writer.write("written".into()).await?;
+        writer.commit().await
+    };
+    expect_kind(&format!("a writer of {what}"), written.await, "invalid-path")
+}
+
+async fn beyond_the_limits(cx: Context) -> Outcome {
+    let long = |count: usize, last: char| format!("{}{last}", vec!["p".repeat(99); count].join("/"));
+    let pairs = [
+        ("a name of 256 bytes", ["n".repeat(255) + "1", "n".repeat(255) + "2"]),
+        ("a name of 400 bytes", ["n".repeat(399) + "1", "n".repeat(399) + "2"]),
+        ("a path of more than 1,200 bytes", [long(12, '1'), long(12, '2')]),
+        ("a path of more than 5,000 bytes", [long(50, '1'), long(50, '2')]),
+    ];
+    for (what, [name, other]) in pairs {
+        let (path, other) = (cx.path(&name)?, cx.path(&other)?);
+        match cx.driver().put_content(&path, "put".into()).await {
+            Ok(()) => {
+                cx.expect_content(&path, b"put").await?;
+                cx.expect_missing(&other, &format!("a put of {what}, which differs in its last byte")).await?;
+                cx.driver().delete(&path).await?;
+                cx.expect_missing(&path, "its delete").await?;
+            }
+            Err(error) if error.kind().name() == "invalid-path" => {
+                refused_by_every_operation(&cx, &path, what).await?;
+            }
+            Err(error) => {
+                let message = format!("put-content of {what}: expected success or invalid-path, got {error}");
+                return Err(Failure::of(&error, message));
+            }
+        }
+    }
+    Ok(())
 }
 
 async fn deep_paths(cx: Context) -> Outcome {

@@ -6,7 +6,7 @@ use futures::TryStreamExt;
 use wharf::contract::{Entry, RedirectRequest, StorageDriverExt, WriteMode};
 
 use super::{Case, case};
-use crate::context::{ensure, expect_kind};
+use crate::context::{ensure, expect_kind, tick};
 use crate::{Context, Failure, Outcome};
 
 pub(super) fn cases() -> Vec<Case> {
@@ -35,7 +35,8 @@ pub(super) fn cases() -> Vec<Case> {
         )
         .needs(&["uploads"]),
         case!(uploads_without_the_capability, "uploads without the capability is unsupported").unless("uploads"),
-        case!(redirect_gives_an_address, "redirect-url returns an address").needs(&["redirect"]),
+        case!(redirect_gives_an_address, "redirect-url returns an address of http or https, without a user")
+            .needs(&["redirect"]),
         case!(redirects_differ_by_path, "redirect-url returns another address for another path").needs(&["redirect"]),
         case!(no_redirect, "redirect-url without the capability returns none").unless("redirect"),
     ]
@@ -143,13 +144,15 @@ async fn begin(cx: &Context, name: &str) -> Outcome {
 }
 
 async fn uploads_of_many(cx: Context) -> Outcome {
-    let mut names: Vec<String> = (0..150).map(|index| format!("d/{index:03}")).collect();
+    // More than a page of the stores that list in pages.
+    const MANY: usize = 1_050;
+    let mut names: Vec<String> = (0..MANY).map(|index| format!("d/{index:04}")).collect();
     names.extend(["d/e/f/g/nested".to_owned(), "d/e/nested".to_owned()]);
-    for some in names.chunks(16) {
+    for some in names.chunks(64) {
         futures::future::try_join_all(some.iter().map(|name| begin(&cx, name))).await?;
     }
     begin(&cx, "d-beside").await?;
-    for (at, expected) in [("d", &names[..]), ("d/e", &names[150..]), ("d/007", &names[7..8])] {
+    for (at, expected) in [("d", &names[..]), ("d/e", &names[MANY..]), ("d/0007", &names[7..8])] {
         let uploads: Vec<Entry> = cx.driver().uploads(&cx.path(at)?).await?.try_collect().await?;
         let mut got = cx.names(&uploads);
         got.sort_unstable();
@@ -179,7 +182,7 @@ async fn uploads_tell_when_they_began(cx: Context) -> Outcome {
     // The store's clock may differ.
     let off = first.map_or(Duration::ZERO, |began| began.elapsed().unwrap_or_else(|ahead| ahead.duration()));
     ensure!(off < Duration::from_secs(300), "uploads tells that an upload of now began {off:?} from now");
-    tokio::time::sleep(Duration::from_millis(1100)).await;
+    tokio::time::sleep(tick(first)).await;
     let later = began(&cx).await?;
     ensure!(later == first, "when an upload began became another time by a wait: {first:?}, then {later:?}");
     cx.write(&path, WriteMode::Append, "y").await?.close().await?;
@@ -213,13 +216,20 @@ fn get_request() -> RedirectRequest {
     RedirectRequest { method: "GET".to_owned(), client_address: None }
 }
 
+/// Returns whether a client can be sent there: `http` or `https`, printable ASCII, and no user before the host.
+fn is_address(address: &str) -> bool {
+    let rest = address.strip_prefix("https://").or_else(|| address.strip_prefix("http://"));
+    let host = rest.and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or_default();
+    !host.is_empty() && !host.contains('@') && address.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 async fn redirect_gives_an_address(cx: Context) -> Outcome {
     let path = cx.put("file", "x").await?;
     for method in ["GET", "HEAD"] {
         let request = RedirectRequest { method: method.to_owned(), client_address: None };
         let address = cx.driver().redirect_url(&path, &request).await?;
         let right = match &address {
-            Some(address) => address.contains("://"),
+            Some(address) => is_address(address),
             // A HEAD may come through the host.
             None => method == "HEAD",
         };

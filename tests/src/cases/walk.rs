@@ -13,6 +13,7 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         case!(walk_in_order, "walk returns every file and directory below, in byte order of paths"),
         case!(walk_from_every_cursor, "a walk from a cursor is exactly the rest of the whole walk"),
+        case!(walk_from_outside, "a walk from a cursor outside the directory returns all or nothing, by its place"),
         case!(walk_skips_directories, "a skipped directory is passed over, and nothing else"),
         case!(walk_stops, "a stopped walk ends successfully, and goes on from there later"),
         case!(walk_of_missing, "walk of a missing directory is path-not-found"),
@@ -41,6 +42,27 @@ async fn walk_from_every_cursor(cx: Context) -> Outcome {
             let rest: Vec<_> = all.iter().filter(|entry| cursor.admits(&entry.position())).cloned().collect();
             let (got, rest) = (cx.names(&cx.walk(cx.directory(), Some(&cursor)).await?), cx.names(&rest));
             ensure!(got == rest, "walk from {cursor:?}: expected {rest:?}, got {got:?}");
+        }
+    }
+    Ok(())
+}
+
+async fn walk_from_outside(cx: Context) -> Outcome {
+    cx.put_all(&FILES).await?;
+    let directory = cx.path("a")?;
+    let all = cx.walk(&directory, None).await?;
+    let outside = ["A", "A/x", "a-b", "a", "a.b/c", "a0", "a0/x", "b"];
+    let mut positions = vec![Position::directory(cx.directory().clone())];
+    for name in outside {
+        positions.push(Position::file(cx.path(name)?));
+        positions.push(Position::directory(cx.path(name)?));
+    }
+    for after in positions {
+        for below in [true, false] {
+            let cursor = Cursor { after: after.clone(), below };
+            let rest: Vec<_> = all.iter().filter(|entry| cursor.admits(&entry.position())).cloned().collect();
+            let (got, rest) = (cx.names(&cx.walk(&directory, Some(&cursor)).await?), cx.names(&rest));
+            ensure!(got == rest, "walk of a from {cursor:?}: expected {rest:?}, got {got:?}");
         }
     }
     Ok(())

@@ -1,7 +1,9 @@
 //! `writer` with append = false, and with append = true.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use wharf::contract::WriteMode;
+use wharf::contract::{StoragePath, WriteMode};
 
 use super::{Case, case};
 use crate::context::{ensure, expect_kind, pattern};
@@ -36,8 +38,11 @@ pub(super) fn cases() -> Vec<Case> {
         case!(append_without_resumable, "append without resumable is unsupported").unless("resumable"),
         case!(writer_below_new_directories, "a writer needs no directory"),
         case!(commit_where_a_directory_is, "a writer where a directory is: invalid-path or accepted, never damage"),
-        case!(two_continue_one_upload, "of two that continue one upload, none damages what was stored before")
-            .needs(&["resumable"]),
+        case!(
+            two_continue_one_upload,
+            "of two that continue one upload, what one has committed is whole, and stays if the other fails"
+        )
+        .needs(&["resumable"]),
         case!(writer_dropped_half_way, "a dropped writer counts as closed: old content, nothing or a prefix"),
         case!(long_stream, "a stream of 5 GiB goes through, and its size is right").holds_much().long(),
     ]
@@ -192,27 +197,124 @@ async fn commit_where_a_directory_is(cx: Context) -> Outcome {
     cx.expect_content(&kept, b"kept").await
 }
 
+/// How long one that continues an upload may wait for another before that one goes on.
+const TURN: Duration = Duration::from_millis(200);
+
 async fn two_continue_one_upload(cx: Context) -> Outcome {
-    let path = cx.path("file")?;
-    cx.write(&path, WriteMode::New, "one,").await?.close().await?;
-    let first = cx.driver().writer(&path, WriteMode::Append).await;
-    let second = cx.another().await?.writer(&path, WriteMode::Append).await;
-    ensure!(first.is_ok() || second.is_ok(), "of two that continue one upload, both were refused");
-    for (writer, content) in [(first, "first"), (second, "second")] {
-        // Any step may fail, when the driver detects it.
-        let Ok(mut writer) = writer else { continue };
-        let _ = match writer.write(Bytes::from_static(content.as_bytes())).await {
-            Ok(()) => writer.commit().await,
-            Err(_) => writer.close().await,
+    for how in ["commits", "closes", "interleaved"] {
+        let path = cx.path(how)?;
+        cx.write(&path, WriteMode::New, "one,").await?.close().await?;
+        let mut first = cx.driver().writer(&path, WriteMode::Append).await?;
+        // A driver may let the second wait for the first, refuse it, or find out later.
+        let (other, at) = (cx.another().await?, path.clone());
+        let mut opening = tokio::spawn(async move { other.writer(&at, WriteMode::Append).await });
+        let mut second = match tokio::time::timeout(TURN, &mut opening).await {
+            Ok(opened) => Some(opened.map_err(panicked)?),
+            Err(_) => None,
         };
-    }
-    match cx.driver().get_content(&path).await {
-        Ok(got) => {
-            ensure!(got.starts_with(b"one,"), "after two continued an upload of \"one,\", the path reads {got:?}")
+        let mut written = false;
+        if let (Some(Ok(writer)), "interleaved") = (&mut second, how) {
+            written = true;
+            if let Err(error) = writer.write(Bytes::from_static(b"second")).await {
+                second = Some(Err(error));
+            }
         }
-        Err(error) => expect_kind("get-content after two continued an upload", Err::<(), _>(error), "path-not-found")?,
+        let committed = match first.write(Bytes::from_static(b"first")).await {
+            Ok(()) => first.commit().await,
+            Err(error) => first.close().await.and(Err(error)),
+        };
+        let after_first = match how {
+            // Whose bytes are where is not said: none of the contract's promises is made to writes that take turns.
+            "interleaved" => None,
+            _ => expect_continued(&cx, &path, committed.ok(), "first", None).await?,
+        };
+        let second = match second {
+            Some(opened) => opened,
+            None => opening.await.map_err(panicked)?,
+        };
+        let committed = match second {
+            Err(error) => Err(error),
+            Ok(mut writer) => {
+                let wrote = match written {
+                    true => Ok(()),
+                    false => writer.write(Bytes::from_static(b"second")).await,
+                };
+                match wrote {
+                    Ok(()) if how != "closes" => writer.commit().await,
+                    wrote => writer.close().await.and_then(|size| wrote.map(|()| size)),
+                }
+            }
+        };
+        match how {
+            "commits" => {
+                expect_continued(&cx, &path, committed.ok(), "second", after_first).await?;
+            }
+            "closes" => expect_kept(&cx, &path, after_first).await?,
+            _ => expect_kept(&cx, &path, None).await?,
+        }
     }
     Ok(())
+}
+
+/// Fails unless the path reads as what the first of two has committed, or as more that was appended to it, or, where that is
+/// none, as what both continued.
+async fn expect_kept(cx: &Context, path: &StoragePath, first: Option<Bytes>) -> Outcome {
+    match cx.driver().get_content(path).await {
+        Ok(got) => {
+            let kept = first.as_deref().unwrap_or(b"one,");
+            ensure!(got.starts_with(kept), "after two continued an upload, {kept:?} at {path} became {got:?}");
+            Ok(())
+        }
+        Err(error) => {
+            ensure!(first.is_none(), "after two continued an upload, what one had committed is gone: {error}");
+            expect_kind("get-content after two continued an upload", Err::<(), _>(error), "path-not-found")
+        }
+    }
+}
+
+fn panicked(error: tokio::task::JoinError) -> Failure {
+    Failure::new(format!("opening an upload panicked: {error}"))
+}
+
+/// Fails unless the path reads as what one of two that continue the upload of "one," has committed, or, where it could not,
+/// as what was there. Returns the committed content.
+async fn expect_continued(
+    cx: &Context,
+    path: &StoragePath,
+    committed: Option<u64>,
+    written: &str,
+    before: Option<Bytes>,
+) -> Result<Option<Bytes>, Failure> {
+    let got = match cx.driver().get_content(path).await {
+        Ok(got) => Some(got),
+        Err(error) => {
+            expect_kind("get-content after two continued an upload", Err::<(), _>(error), "path-not-found")?;
+            None
+        }
+    };
+    match (committed, got) {
+        (Some(size), Some(got)) => {
+            let right = got.starts_with(b"one,") && got.ends_with(written.as_bytes()) && got.len() as u64 == size;
+            ensure!(
+                right,
+                "after the {written} of two that continue \"one,\" committed {size} bytes, it reads {got:?}"
+            );
+            Ok(Some(got))
+        }
+        (Some(size), None) => {
+            Err(Failure::new(format!("the {written} of two committed {size} bytes, and none is there")))
+        }
+        (None, got) => {
+            // Before any commit the path may read as a prefix of the upload.
+            let right = match (&before, &got) {
+                (Some(before), got) => got.as_ref() == Some(before),
+                (None, Some(got)) => got.starts_with(b"one,") || b"one,".starts_with(got),
+                (None, None) => true,
+            };
+            ensure!(right, "the {written} of two could not commit, and {before:?} became {got:?}");
+            Ok(before)
+        }
+    }
 }
 
 async fn append_to_content(cx: Context) -> Outcome {
@@ -284,13 +386,39 @@ async fn writer_dropped_half_way(cx: Context) -> Outcome {
     Ok(())
 }
 
+/// How much of a long stream is written at a time.
+const STEP: usize = 1 << 20;
+
+/// The content of a long stream: steps that differ in their number, so that none can stand for another.
+struct Numbered(Bytes);
+
+impl Numbered {
+    fn step(&self, number: u64) -> Bytes {
+        [&number.to_le_bytes(), &self.0[8..]].concat().into()
+    }
+
+    /// Returns whether these are the bytes from `at` on.
+    fn is_at(&self, mut at: u64, mut bytes: &[u8]) -> bool {
+        while !bytes.is_empty() {
+            let (number, from) = (at / STEP as u64, (at % STEP as u64) as usize);
+            let (here, rest) = bytes.split_at(bytes.len().min(STEP - from));
+            if here != &self.step(number)[from..from + here.len()] {
+                return false;
+            }
+            at += here.len() as u64;
+            bytes = rest;
+        }
+        true
+    }
+}
+
 async fn long_stream(cx: Context) -> Outcome {
     const SIZE: u64 = 5 << 30;
     let path = cx.path("large")?;
-    let chunk = pattern(1, 1 << 20);
+    let content = Numbered(pattern(1, STEP));
     let mut writer = cx.driver().writer(&path, WriteMode::New).await?;
-    for _ in 0..SIZE / (1 << 20) {
-        writer.write(chunk.clone()).await?;
+    for number in 0..SIZE / STEP as u64 {
+        writer.write(content.step(number)).await?;
     }
     let size = writer.commit().await?;
     ensure!(size == SIZE, "commit of {SIZE} bytes: it returned {size}");
@@ -298,15 +426,23 @@ async fn long_stream(cx: Context) -> Outcome {
     let mut at = 0u64;
     while let Some(part) = futures::StreamExt::next(&mut reader).await {
         let part = part?;
-        let mut rest = &part[..];
-        while !rest.is_empty() {
-            let from = (at % (1 << 20)) as usize;
-            let count = rest.len().min((1 << 20) - from);
-            ensure!(rest[..count] == chunk[from..from + count], "the stream differs in the {count} bytes from {at} on");
-            rest = &rest[count..];
-            at += count as u64;
-        }
+        ensure!(content.is_at(at, &part), "the stream differs in the {} bytes from {at} on", part.len());
+        at += part.len() as u64;
     }
     ensure!(at == SIZE, "the reader ended cleanly after {at} of {SIZE} bytes");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_of_a_long_stream_stands_for_no_other() {
+        let content = Numbered(pattern(1, STEP));
+        let two = [content.step(4), content.step(5)].concat();
+        assert!(content.is_at(4 * STEP as u64, &two) && content.is_at(4 * STEP as u64 + 3, &two[3..STEP + 5]));
+        assert!(!content.is_at(4 * STEP as u64, &[content.step(5), content.step(4)].concat()));
+        assert!(!content.is_at(3 * STEP as u64, &two) && !content.is_at(4 * STEP as u64 + 1, &two));
+    }
 }

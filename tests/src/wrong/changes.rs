@@ -148,7 +148,23 @@ impl Wrong {
                 let alike: Vec<_> = siblings.into_iter().filter(alike).map(|entry| entry.path).collect();
                 self.inner.delete_files(&alike).await
             }
-            Fault::TrailingDotsAreCut => self.inner.delete(&self.mapped(path)?).await,
+            Fault::TrailingDotsAreCut | Fault::LongNamesAreCut => self.inner.delete(&self.mapped(path)?).await,
+            Fault::DeletePrunesDirectories => {
+                self.inner.delete(path).await?;
+                let parent = path.parent().unwrap_or_else(StoragePath::root);
+                if !parent.is_root() && self.entries(&parent, None).await.unwrap_or_default().is_empty() {
+                    tokio::task::yield_now().await;
+                    match self.inner.delete(&parent).await {
+                        Err(error) if !error.is_path_not_found() => return Err(error),
+                        _ => {}
+                    }
+                }
+                Ok(())
+            }
+            Fault::DeleteCutsOpenUploads => {
+                self.state.remember(path);
+                self.inner.delete(path).await
+            }
             Fault::ListLagsBehindDeletes => {
                 self.state.remember(path);
                 self.inner.delete(path).await

@@ -7,12 +7,21 @@ use wharf::contract::{ByteRange, Error, ErrorKind, MAX_CONTENT, Result, StorageD
 
 use super::{Fault, Wrong, late};
 
+/// Above this a driver stores in parts.
+const PART: usize = 5 << 20;
+
+/// Returns the temporary of all who write a path.
+pub(super) fn beside(path: &StoragePath) -> Result<StoragePath> {
+    StoragePath::parse(format!("{path}.tmp"))
+}
+
 impl Wrong {
     /// Returns the path that a driver takes this one for.
     pub(super) fn mapped(&self, path: &StoragePath) -> Result<StoragePath> {
         let name = path.file_name().unwrap_or_default();
         match (self.fault, path.parent(), name.trim_end_matches('.')) {
             (Fault::TrailingDotsAreCut, Some(parent), cut) if !cut.is_empty() => parent.join(cut),
+            (Fault::LongNamesAreCut, Some(parent), _) => parent.join(&name[..name.len().min(255)]),
             _ => Ok(path.clone()),
         }
     }
@@ -133,7 +142,26 @@ impl Wrong {
             Fault::DeepPathsAreRefused if path.components().count() > 25 => {
                 Err(Error::invalid_path(path, "it is too deep"))
             }
-            Fault::TrailingDotsAreCut => self.inner.put_content(&self.mapped(path)?, content).await,
+            Fault::TrailingDotsAreCut | Fault::LongNamesAreCut => {
+                self.inner.put_content(&self.mapped(path)?, content).await
+            }
+            Fault::LongNamesAreAnotherError if path.components().any(|name| name.len() > 255) => {
+                Err(Error::new(ErrorKind::Other, "File name too long (os error 36)"))
+            }
+            Fault::LargePutsShowAPart if content.len() > PART => {
+                self.inner.put_content(path, content.slice(..PART)).await?;
+                tokio::task::yield_now().await;
+                self.inner.put_content(path, content).await
+            }
+            Fault::PutsShareATemporary => {
+                let temporary = beside(path)?;
+                let half = content.len() / 2;
+                self.inner.put_content(&temporary, content.slice(..half)).await?;
+                tokio::task::yield_now().await;
+                let begun = self.inner.get_content(&temporary).await?;
+                self.inner.put_content(&temporary, [begun, content.slice(half..)].concat().into()).await?;
+                self.inner.move_file(&temporary, path).await
+            }
             Fault::DroppedPutsLandLate => {
                 let (inner, path) = (self.inner.clone(), path.clone());
                 late::later(async move { inner.put_content(&path, content).await }).await

@@ -228,5 +228,22 @@ faults! {
     MoveOfNothingFails "move_moves" "A move of an empty file fails.";
     MoveBelowAFileLosesIt "move_below_a_file" "A move below a file deletes the source and fails.";
     BelowAFileIsAnotherError "paths_below_a_file" "What lies below a file is another error than a missing one.";
+    LargePutsShowAPart "large_replace_is_never_a_mix" "A put of more than 5 MiB shows its first part for a moment.";
+    LargeCommitsDeleteFirst "large_replace_is_never_a_mix" "A commit of more than 5 MiB deletes the old content first.";
+    PutsShareATemporary "puts_of_one_path" "Puts of one path at once share a temporary.";
+    WritersShareATemporary "writers_of_two_instances" "Writers of one path share a temporary, in every instance.";
+    DeletePrunesDirectories "put_beside_a_delete" "Delete removes a directory that it left empty, whatever came since.";
+    DeleteCutsOpenUploads "delete_beside_an_open_upload" "An upload whose directory is deleted loses its beginning.";
+    LongNamesAreAnotherError "beyond_the_limits" "A name that is too long is an error of another kind.";
+    LongNamesAreCut "beyond_the_limits" "Names are cut after 255 bytes.";
+    ListLosesDirectoriesOfASecondPage "list_of_a_thousand_directories" "A list has a thousand directories at most.";
+    ListRepeatsDirectoriesBetweenPages "list_of_a_thousand_directories" "A directory is listed on two pages.";
+    UploadsEndAfterAPage "uploads_of_many" "Uploads tells a thousand at most.";
+    RedirectsToAnotherScheme "redirect_gives_an_address" "Redirect gives the store's own address.";
+    RedirectsWithAPassword "redirect_gives_an_address" "Redirect gives an address with a user and a password.";
+    ListStartMustBeInside "list_from_outside" "A list ignores a start that is outside the directory.";
+    WalkStartMustBeInside "walk_from_outside" "A walk ignores a cursor that is outside the directory.";
+    AppendCommitsElsewhere "append_beside_a_put" "A commit of an append to what was replaced succeeds and stores nothing.";
+    LoserOfTwoDamagesTheFile "two_continue_one_upload" "The second of two that continue an upload fails and cuts the file.";
     KeepsWalks "a_creation_is_seen" "An instance keeps walks until it changes something itself.";
 }

@@ -64,7 +64,7 @@ impl Wrong {
                 let version = Some(format!("{}", generations.get(path).copied().unwrap_or_default()));
                 Ok(FileInfo { version, ..info })
             }
-            Fault::TrailingDotsAreCut => {
+            Fault::TrailingDotsAreCut | Fault::LongNamesAreCut => {
                 let info = self.inner.stat(&self.mapped(path)?).await?;
                 Ok(FileInfo { path: path.clone(), ..info })
             }

@@ -86,6 +86,16 @@ impl Wrong {
                 }
                 entries.sort_by_key(Entry::position);
             }
+            Fault::ListLosesDirectoriesOfASecondPage => {
+                let mut seen = 0;
+                entries.retain(|entry| {
+                    seen += usize::from(entry.is_dir);
+                    !entry.is_dir || seen <= 1000
+                });
+            }
+            Fault::ListRepeatsDirectoriesBetweenPages if entries.len() > 1000 && entries[999].is_dir => {
+                entries.insert(1000, entries[999].clone());
+            }
             Fault::ListTellsOtherTimes => {
                 for modified in entries.iter_mut().filter_map(|entry| entry.modified.as_mut()) {
                     *modified += Duration::from_secs(1);
@@ -112,7 +122,12 @@ impl Wrong {
         if let Some(kept) = self.kept_listing(path, start_after) {
             return Ok(listing(kept));
         }
-        let start = if self.fault == Fault::ListIgnoresTheStart { None } else { start_after };
+        let ignored = match self.fault {
+            Fault::ListIgnoresTheStart => true,
+            Fault::ListStartMustBeInside => start_after.is_some_and(|after| after.path.parent().as_ref() != Some(path)),
+            _ => false,
+        };
+        let start = if ignored { None } else { start_after };
         let entries = match self.spoil(self.entries(path, start).await) {
             Err(error) if self.fault == Fault::ListOfMissingIsEmpty && error.is_path_not_found() => Vec::new(),
             Err(_) if self.fault == Fault::ListOfAFileIsEmpty && self.inner.get_content(path).await.is_ok() => {
@@ -152,6 +167,8 @@ impl Wrong {
     }
 
     pub(super) async fn walk_of(&self, path: &StoragePath, start: Option<&Cursor>) -> Result<EntryStream> {
+        let inside = |cursor: &&Cursor| self.fault != Fault::WalkStartMustBeInside || path.contains(&cursor.after.path);
+        let start = start.filter(inside);
         let mut entries: Vec<Entry> = match self.spoil(self.inner.walk(path, start).await) {
             Err(error) if self.fault == Fault::WalkOfMissingIsEmpty && error.is_path_not_found() => Vec::new(),
             Err(_) if self.fault == Fault::WalkOfAFileIsEmpty && self.inner.get_content(path).await.is_ok() => {

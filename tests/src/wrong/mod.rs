@@ -87,7 +87,10 @@ impl StorageDriver for Wrong {
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = self.inner.capabilities();
         match self.fault {
-            Fault::RedirectsNowhere | Fault::RedirectsToOneAddress => capabilities.redirect = true,
+            Fault::RedirectsNowhere
+            | Fault::RedirectsToOneAddress
+            | Fault::RedirectsToAnotherScheme
+            | Fault::RedirectsWithAPassword => capabilities.redirect = true,
             Fault::UploadsHidden => capabilities.uploads = true,
             Fault::UploadsUndeclared => capabilities.uploads = false,
             Fault::CapabilitiesChange => capabilities.native_walk = !self.state.count().is_multiple_of(2),
@@ -149,6 +152,8 @@ impl StorageDriver for Wrong {
         match self.fault {
             Fault::RedirectsUndeclared => Ok(Some("http://localhost/".to_owned())),
             Fault::RedirectsToOneAddress => Ok(Some("http://localhost/one".to_owned())),
+            Fault::RedirectsToAnotherScheme => Ok(Some(format!("s3://bucket{path}"))),
+            Fault::RedirectsWithAPassword => Ok(Some(format!("https://user:password@localhost{path}"))),
             Fault::RedirectsNowhere => Ok(None),
             _ => self.inner.redirect_url(path, request).await,
         }
@@ -162,6 +167,7 @@ impl StorageDriver for Wrong {
         match self.fault {
             Fault::UploadsHidden => entries.clear(),
             Fault::UploadsEndAfterAHundred => entries.truncate(100),
+            Fault::UploadsEndAfterAPage => entries.truncate(1000),
             Fault::UploadsOfChildrenOnly => {
                 entries.retain(|entry| entry.path == *path || entry.path.parent().as_ref() == Some(path));
             }

@@ -86,7 +86,7 @@ impl Wrong {
             }
             Fault::DroppedReadersLeak => {
                 // Given back only by a stream that came to its end.
-                let mut taken = Some(ManuallyDrop::new(self.state.take(10)?));
+                let mut taken = Some(ManuallyDrop::new(self.state.take(60)?));
                 let bytes = bytes.map(Some).chain(stream::once(async { None })).filter_map(move |chunk| {
                     if chunk.is_none() {
                         drop(taken.take().map(ManuallyDrop::into_inner));

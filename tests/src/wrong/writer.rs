@@ -9,6 +9,7 @@ use futures::TryStreamExt;
 use wharf::contract::{Entry, Error, ErrorKind, FileWriter, Result, StorageDriver, StoragePath, WriteMode};
 
 use super::Fault;
+use super::content::beside;
 use super::state::{State, Taken};
 
 pub(super) async fn open(
@@ -30,6 +31,9 @@ pub(super) async fn open(
             for upload in uploads.iter().filter(longer) {
                 driver.writer(&upload.path, WriteMode::Append).await?.cancel().await?;
             }
+        }
+        Fault::WritersShareATemporary if mode == WriteMode::New => {
+            driver.put_content(&beside(path)?, Bytes::new()).await?;
         }
         Fault::NewDeletesTheOld if mode == WriteMode::New => driver.delete_files(std::slice::from_ref(path)).await?,
         _ => {}
@@ -84,7 +88,12 @@ pub(super) async fn open(
     if taken.is_some() {
         tokio::task::yield_now().await;
     }
-    let inner = driver.writer(path, mode).await?;
+    let inner = match driver.writer(path, mode).await {
+        Err(error) if fault == Fault::LoserOfTwoDamagesTheFile && error.kind() == &ErrorKind::Conflict => {
+            driver.writer(&beside(path)?, WriteMode::New).await?
+        }
+        opened => opened?,
+    };
     state.remember(path);
     let (commits, began) = (state.commits.load(Ordering::Relaxed), inner.size());
     Ok(Box::new(WrongWriter {
@@ -152,6 +161,18 @@ impl WrongWriter {
         self.began > 0
     }
 
+    /// Returns whether a directory above the path was deleted.
+    fn is_in_a_deleted_directory(&self) -> bool {
+        let mut above = self.path.parent();
+        while let Some(directory) = above.filter(|directory| !directory.is_root()) {
+            if self.state.knows(&directory) {
+                return true;
+            }
+            above = directory.parent();
+        }
+        false
+    }
+
     /// Returns the buffer of all writers of the instance.
     fn shared(&self) -> MutexGuard<'_, Vec<u8>> {
         self.state.shared.lock().unwrap_or_else(PoisonError::into_inner)
@@ -206,6 +227,7 @@ impl FileWriter for WrongWriter {
                 data.reverse();
                 self.inner.write(data.into()).await
             }
+            Fault::DeleteCutsOpenUploads if self.is_in_a_deleted_directory() => Ok(()),
             Fault::SecondWriteOfAnAppendIsLost if self.appends() && self.written.len() > data.len() => Ok(()),
             Fault::OneByteStepsAreLost if data.len() == 1 && self.inner.size() > 5 << 20 => Ok(()),
             Fault::LateChunksAreTurned if self.inner.size() >= 50 << 20 => {
@@ -222,6 +244,11 @@ impl FileWriter for WrongWriter {
             }
             Fault::UploadLosesAByteAtFiveMebibytes if self.written.len() == 5 << 20 => {
                 self.inner.write(data.slice(..data.len() - 1)).await
+            }
+            Fault::WritersShareATemporary => {
+                let temporary = beside(&self.path)?;
+                let begun = self.driver.get_content(&temporary).await?;
+                self.driver.put_content(&temporary, [begun, data].concat().into()).await
             }
             Fault::WritersShareABuffer => {
                 self.shared().extend_from_slice(&data);
@@ -291,6 +318,20 @@ impl FileWriter for WrongWriter {
                 self.driver.put_content(&self.path, self.written.into()).await?;
                 tokio::task::yield_now().await;
             }
+            Fault::WritersShareATemporary => {
+                let content = self.driver.get_content(&beside(&self.path)?).await?;
+                self.inner.write(content).await?;
+            }
+            Fault::LargeCommitsDeleteFirst if self.written.len() > 5 << 20 => {
+                self.driver.delete_files(&[self.path]).await?;
+                tokio::task::yield_now().await;
+            }
+            Fault::DeleteCutsOpenUploads if self.is_in_a_deleted_directory() => {
+                self.inner.cancel().await?;
+                let mut writer = self.driver.writer(&self.path, WriteMode::New).await?;
+                writer.write(self.written.split_off(self.written.len() / 2).into()).await?;
+                return writer.commit().await;
+            }
             Fault::CommitDeletesFirst => {
                 self.driver.delete_files(&[self.path]).await?;
                 tokio::task::yield_now().await;
@@ -300,6 +341,16 @@ impl FileWriter for WrongWriter {
                 let mut writer = self.driver.writer(&self.path, WriteMode::New).await?;
                 writer.write(Bytes::new()).await?;
                 return writer.commit().await;
+            }
+            Fault::AppendCommitsElsewhere if self.appends() && self.driver.stat(&self.path).await.is_ok() => {
+                let size = self.inner.size();
+                self.inner.cancel().await?;
+                return Ok(size);
+            }
+            Fault::LoserOfTwoDamagesTheFile if self.began == 0 && self.driver.stat(&self.path).await.is_ok() => {
+                self.inner.cancel().await?;
+                self.driver.put_content(&self.path, Bytes::from_static(b"one")).await?;
+                return Err(Error::new(ErrorKind::Conflict, "another writer was first"));
             }
             Fault::CommitTellsAnotherSize => return Ok(self.inner.commit().await? + 1),
             Fault::CommitOfNothingIsForgotten if self.inner.size() == 0 => {
