@@ -1,7 +1,7 @@
 //! Runs the suite on the drivers of this project, against the committed figures, with one table at the end.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::{Report, Selection, Subject, Verdict, expected, run};
 
@@ -52,9 +52,10 @@ impl Planned {
 /// Runs the suite on each driver, prints each report and then a table of case by driver. Returns whether all is well.
 pub async fn run_all(planned: Vec<Planned>, long: bool) -> bool {
     let mut good = true;
-    let mut reports = Vec::new();
+    let (mut reports, mut whole) = (Vec::new(), Vec::new());
     for Planned { subject, heavy, long: may_be_long, evidence, timeout } in planned {
         let selection = Selection { heavy, long: long && may_be_long, evidence, timeout, ..Selection::default() };
+        let began = Instant::now();
         let report = match run(subject.clone(), &selection).await {
             Ok(report) => report,
             Err(error) => {
@@ -69,16 +70,17 @@ pub async fn run_all(planned: Vec<Planned>, long: bool) -> bool {
             eprintln!("FAILED: {fault}");
             good = false;
         }
+        whole.push(began.elapsed().as_millis() as u64);
         reports.push(report);
     }
     print_table(&reports);
-    print_seconds(&reports);
+    print_seconds(&reports, &whole);
     good
 }
 
 /// Prints how long each case took on each driver, in seconds, those first that took longest in all; those that took less
 /// than a tenth of a second on every driver in one line. Cases run beside one another, so their sum is more than the run.
-fn print_seconds(reports: &[Report]) {
+fn print_seconds(reports: &[Report], whole: &[u64]) {
     let ms = |report: &Report, name: &str| report.cases.iter().find(|ran| ran.case == name).map_or(0, |ran| ran.ms);
     let mut rows: Vec<(&str, Vec<u64>)> = crate::all_cases()
         .iter()
@@ -101,6 +103,7 @@ fn print_seconds(reports: &[Report]) {
     print(&format!("{} others", quick.len()), &sums(&quick));
     let all: Vec<u64> = sums(&slow).into_iter().zip(sums(&quick)).map(|(slow, quick)| slow + quick).collect();
     print("all", &all);
+    print("the run", whole);
 }
 
 /// Prints what became of each case on each driver.

@@ -154,7 +154,7 @@ impl Subject for Files {
 }
 
 /// Returns the project's components.
-pub(crate) fn subjects() -> std::result::Result<Vec<Planned>, Fault> {
+pub(crate) fn subjects(long: bool) -> std::result::Result<Vec<Planned>, Fault> {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
     let runtime = Runtime::new(RuntimeConfig { cache: Some(cache), ..RuntimeConfig::default() })?;
     let mut planned = Vec::new();
@@ -162,7 +162,8 @@ pub(crate) fn subjects() -> std::result::Result<Vec<Planned>, Fault> {
         planned.push(Planned::of(Arc::new(Single::new(&runtime, name, is_in_memory)?)));
     }
     planned.push(Planned::of(Arc::new(Archive::new(&runtime)?)));
-    let root = tempfile::tempdir()?;
+    // What the long cases store would fill the memory.
+    let root = if long { tempfile::tempdir()? } else { crate::directory_in_memory()? };
     let factory = components::with_filesystem(&runtime, root.path())?;
     planned.push(Planned::of(Arc::new(Files { root, factory })).with_long().with_evidence("durable"));
     Ok(planned)

@@ -17,11 +17,17 @@ async fn main() -> ExitCode {
         Err(error) => return failed(&error),
     };
     #[cfg(feature = "wasm")]
-    match components::subjects() {
+    match components::subjects(long) {
         Ok(components) => planned.extend(components),
         Err(error) => return failed(&*error),
     }
     if project::run_all(planned, long).await { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Makes a directory in memory, where the system has one, that goes away when it is dropped.
+#[cfg(any(feature = "filesystem", feature = "wasm"))]
+fn directory_in_memory() -> std::io::Result<tempfile::TempDir> {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir())
 }
 
 fn failed(error: &dyn std::error::Error) -> ExitCode {

@@ -1,4 +1,6 @@
 //! The suite has teeth: each wrong driver fails the case that names its promise, and the right driver passes it.
+//!
+//! With `--whole` each wrong driver runs every case that is not heavy, for the table of all that it fails.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,7 +13,8 @@ use wharf_conformance::wrong::{self, MakeDriver, Matrix};
 #[tokio::main]
 async fn main() -> ExitCode {
     let make: MakeDriver = Arc::new(|| Arc::new(Base::new(Arc::new(InMemory::new()))) as Arc<dyn StorageDriver>);
-    let matrix = match Matrix::run(make, 64).await {
+    let whole = std::env::args().any(|argument| argument == "--whole");
+    let matrix = match Matrix::run(make, 64, whole).await {
         Ok(matrix) => matrix,
         Err(error) => {
             eprintln!("inmemory could not be opened: {error}");

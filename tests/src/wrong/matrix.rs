@@ -35,7 +35,7 @@ pub struct Row {
     pub caught: bool,
     /// Why the case did not fail, or how it failed.
     pub reason: Option<String>,
-    /// The other cases that failed too.
+    /// The other cases that failed too, where every case ran.
     pub others: Vec<&'static str>,
 }
 
@@ -51,21 +51,24 @@ pub struct Matrix {
 }
 
 impl Matrix {
-    /// Runs the suite on the right driver and on each wrong one.
+    /// Runs the suite on the right driver, and on each wrong one the case that must fail; with `whole` every case that is not
+    /// heavy, for the table of all that it fails.
     ///
     /// # Errors
     ///
     /// The driver's error if it cannot be opened.
-    pub async fn run(make: MakeDriver, concurrency: usize) -> Result<Matrix> {
+    pub async fn run(make: MakeDriver, concurrency: usize, whole: bool) -> Result<Matrix> {
         let selection =
             Selection { heavy: false, concurrency: 32, timeout: Duration::from_secs(20), ..Selection::default() };
-        let whole = Selection { heavy: true, ..selection.clone() };
-        let right = run(Arc::new(WrongSubject::new(make.clone(), None)), &whole).await?;
+        let with_heavy = Selection { heavy: true, ..selection.clone() };
+        let right = WrongSubject::new(make.clone(), None);
         let redeclared: MakeDriver = {
             let make = make.clone();
             Arc::new(move || Arc::new(Redeclared(make())))
         };
-        let right_redeclared = run(Arc::new(WrongSubject::new(redeclared, None)), &selection).await?;
+        let right_redeclared = WrongSubject::new(redeclared, None);
+        let (right, right_redeclared) =
+            futures::try_join!(run(Arc::new(right), &with_heavy), run(Arc::new(right_redeclared), &selection))?;
         let is_heavy =
             |fault: &Fault| all_cases().iter().any(|case| case.name == fault.breaks() && case.cost != Cost::Small);
         let (heavy, small): (Vec<Fault>, Vec<Fault>) = Fault::ALL.iter().copied().partition(is_heavy);
@@ -76,11 +79,12 @@ impl Matrix {
                 Ok(row(fault, &report))
             }
         };
+        let its_own = |fault: Fault| Selection { filter: Some(fault.breaks().to_owned()), ..with_heavy.clone() };
+        let of_small = |fault: Fault| row(fault, if whole { selection.clone() } else { its_own(fault) });
         // A heavy case is run only on the drivers that it is there to catch, and few at a time: some look at what a driver
         // does a little later, which nothing else may hold up.
-        let of_heavy =
-            |fault: Fault| row(fault, Selection { filter: Some(fault.breaks().to_owned()), ..whole.clone() });
-        let small = stream::iter(small).map(|fault| row(fault, selection.clone())).buffered(concurrency.max(1));
+        let of_heavy = |fault: Fault| row(fault, its_own(fault));
+        let small = stream::iter(small).map(of_small).buffered(concurrency.max(1));
         let mut rows: Vec<Result<Row>> = small.collect().await;
         rows.extend(stream::iter(heavy).map(of_heavy).buffered(HEAVY).collect::<Vec<_>>().await);
         Ok(Matrix { right, right_redeclared, rows: rows.into_iter().collect::<Result<_>>()? })
