@@ -24,10 +24,18 @@ async fn main() -> ExitCode {
     if project::run_all(planned, long).await { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Makes a directory in memory, where the system has one, that goes away when it is dropped.
+/// What the cases store at a time, and as much again.
+#[cfg(any(feature = "filesystem", feature = "wasm"))]
+const ROOM: u64 = 2 << 30;
+
+/// Makes a directory in memory, where the system has one with enough room, that goes away when it is dropped.
 #[cfg(any(feature = "filesystem", feature = "wasm"))]
 fn directory_in_memory() -> std::io::Result<tempfile::TempDir> {
-    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir())
+    const MEMORY: &str = "/dev/shm";
+    match rustix::fs::statvfs(MEMORY) {
+        Ok(found) if found.f_bavail.saturating_mul(found.f_frsize) >= ROOM => tempfile::tempdir_in(MEMORY),
+        _ => tempfile::tempdir(),
+    }
 }
 
 fn failed(error: &dyn std::error::Error) -> ExitCode {
