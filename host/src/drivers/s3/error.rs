@@ -87,7 +87,8 @@ impl From<Refusal> for Error {
             ("InvalidObjectState", _) => (ErrorKind::Other, "the object is archived; restore it"),
             ("EntityTooLarge" | "MaxMessageLengthExceeded", _) | (_, 413) => (ErrorKind::TooLarge, ""),
             ("EntityTooSmall", _) => (ErrorKind::Other, "the upload has a part below 5 MiB that is not its last"),
-            ("KeyTooLongError", _) => (ErrorKind::InvalidPath, ""),
+            // Ceph's gateway has its own word for a key that is too long.
+            ("KeyTooLongError" | "InvalidObjectName", _) => (ErrorKind::InvalidPath, ""),
             ("NoSuchUpload", _) => (ErrorKind::Conflict, "somebody else completed or aborted the upload"),
             ("PreconditionFailed" | "ConditionalRequestConflict" | "InvalidPart" | "InvalidPartOrder", _)
             | (_, 412) => (ErrorKind::Conflict, "somebody else changed it"),
@@ -248,6 +249,7 @@ mod tests {
             (412, "PreconditionFailed", ErrorKind::Conflict),
             (400, "EntityTooLarge", ErrorKind::TooLarge),
             (400, "KeyTooLongError", ErrorKind::InvalidPath),
+            (400, "InvalidObjectName", ErrorKind::InvalidPath),
             (501, "NotImplemented", ErrorKind::Unsupported),
             (400, "BadDigest", ErrorKind::Unavailable),
             (400, "RequestTimeout", ErrorKind::Unavailable),
