@@ -27,7 +27,7 @@ struct Single {
 
 impl Single {
     fn new(runtime: &Runtime, name: &str, is_in_memory: bool) -> std::result::Result<Self, Fault> {
-        let root = tempfile::tempdir()?;
+        let root = crate::directory_in_memory()?;
         let (allow, parameters) = if is_in_memory {
             (Grants::default(), Parameters::new())
         } else {

@@ -1,7 +1,7 @@
 //! Callers that go away: what they leave never undoes what comes after them.
 //!
 //! A fault of this kind shows in one of some tens of rounds, so each case has hundreds, in every way in which a caller can go;
-//! on a store at the other end of a network fewer, in five seconds.
+//! on a store at the other end of a network fewer, in three seconds.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::{Context, Failure, Outcome};
 const CONCURRENCY: usize = 32;
 
 /// How long rounds are begun: on a store where each takes long, a tenth of them is enough.
-const TIME: Duration = Duration::from_secs(5);
+const TIME: Duration = Duration::from_secs(3);
 
 /// How long what was dropped may still do something: long for a close in the background, and short for a test.
 const LATER: Duration = Duration::from_millis(150);
