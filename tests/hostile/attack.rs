@@ -94,7 +94,7 @@ impl Attack {
             config: json!({}),
             parameters,
             operation,
-            patience: Duration::from_secs(30),
+            patience: Duration::from_secs(90),
             on_one_thread: false,
         }
     }
