@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 use tokio::time::Instant;
 
-use super::Grants;
+use super::{DirectoryGrant, Grants};
 use crate::contract::{Error, ErrorKind, Result};
 
 /// How often one that is open elsewhere is asked for again.
@@ -23,6 +24,10 @@ pub(super) struct InUse(Mutex<BTreeSet<Key>>);
 type Key = (String, String);
 
 /// Held while the driver is open, until its last instance is gone.
+///
+/// A directory lies in others, and of those another driver may have one: so each is locked for itself alone, and every directory
+/// above it together with whoever has something else below it. A directory that this process may not read is passed over: nobody
+/// could grant it to a driver of the same user. What is mounted in two places is seen at one of them only.
 #[derive(Debug)]
 pub(super) struct Exclusive {
     #[expect(dead_code, reason = "the system takes the locks back when they are closed")]
@@ -45,8 +50,8 @@ impl Drop for Held {
 }
 
 impl Exclusive {
-    /// Takes a component with its parameters, and each directory that it may write to (`flock`, which goes with the process).
-    /// Waits up to `patience`: one that was closed a moment ago may still be ending.
+    /// Takes a component with its parameters, and each directory that it may write to (`flock`, which goes with the process),
+    /// with what lies below. Waits up to `patience`: one that was closed a moment ago may still be ending.
     ///
     /// # Errors
     ///
@@ -60,9 +65,16 @@ impl Exclusive {
         patience: Duration,
     ) -> Result<Self> {
         let until = Instant::now() + patience;
+        let mut is_told = false;
         loop {
             match Self::attempt(in_use, (sha256.to_owned(), parameters.to_owned()), grants) {
                 Err(error) if *error.kind() == ErrorKind::Unavailable && Instant::now() < until => {
+                    if !std::mem::replace(&mut is_told, true) {
+                        tracing::info!(
+                            reason = error.message(),
+                            "waiting up to {patience:?} for a driver that is open"
+                        );
+                    }
                     tokio::time::sleep(AGAIN).await;
                 }
                 taken => return taken,
@@ -78,42 +90,68 @@ impl Exclusive {
         }
         let entry = Held { in_use: Arc::clone(in_use), key };
         let mut directories = Vec::new();
+        // One that is granted twice, or lies in another of its own, is locked once.
+        let mut granted: Vec<(PathBuf, &DirectoryGrant)> = Vec::new();
         for grant in grants.directories.iter().filter(|grant| grant.write) {
-            let shown = grant.host.display();
-            let directory = File::open(&grant.host).map_err(|error| {
-                let message = format!(
-                    "the directory {shown}, granted by `{}`, cannot be opened: {error}; create it, or correct the \
-                     configuration",
-                    grant.as_configuration()
-                );
-                Error::new(ErrorKind::InvalidParameters, message).with_source(error)
-            })?;
-            match rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => {}
-                Err(Errno::WOULDBLOCK) => {
-                    let message = format!(
-                        "the component is of `exclusive` instances, and a driver that is open, in this program or another, has \
-                         the directory {shown}: close that one, or grant each a directory of its own"
-                    );
-                    return Err(Error::new(ErrorKind::Unavailable, message));
-                }
-                Err(error) => tracing::warn!(
-                    directory = %shown,
-                    %error,
-                    "the file system of a directory takes no locks: see to it yourself that no other program opens the driver \
-                     of `exclusive` instances that may write to it"
-                ),
+            granted.push((grant.host.canonicalize().map_err(|error| not_opened(grant, error))?, grant));
+        }
+        granted.sort_by_key(|(path, _)| path.components().count());
+        let mut own: Vec<PathBuf> = Vec::new();
+        for (path, grant) in granted {
+            if own.iter().any(|above| path.starts_with(above)) {
+                continue;
             }
+            let directory = File::open(&path).map_err(|error| not_opened(grant, error))?;
+            lock(&directory, &path, FlockOperation::NonBlockingLockExclusive)?;
             directories.push(directory);
+            for above in path.ancestors().skip(1) {
+                if let Ok(directory) = File::open(above) {
+                    lock(&directory, &path, FlockOperation::NonBlockingLockShared)?;
+                    directories.push(directory);
+                }
+            }
+            own.push(path);
         }
         Ok(Exclusive { directories, entry })
     }
 }
 
+/// Locks a directory, for the sake of one that is granted.
+fn lock(directory: &File, granted: &Path, how: FlockOperation) -> Result<()> {
+    match rustix::fs::flock(directory, how) {
+        Ok(()) => Ok(()),
+        Err(Errno::WOULDBLOCK) => {
+            let message = format!(
+                "the component is of `exclusive` instances, and a driver that is open, in this program or another, has the \
+                 directory {}, one below it or one that it lies in: close that one, or grant each a directory of its own",
+                granted.display()
+            );
+            Err(Error::new(ErrorKind::Unavailable, message))
+        }
+        Err(error) => {
+            tracing::warn!(
+                directory = %granted.display(),
+                %error,
+                "the file system of a directory takes no locks: see to it yourself that no other program opens the driver of \
+                 `exclusive` instances that may write to it"
+            );
+            Ok(())
+        }
+    }
+}
+
+fn not_opened(grant: &DirectoryGrant, error: std::io::Error) -> Error {
+    let message = format!(
+        "the directory {}, granted by `{}`, cannot be opened: {error}; create it, or correct the configuration",
+        grant.host.display(),
+        grant.as_configuration()
+    );
+    Error::new(ErrorKind::InvalidParameters, message).with_source(error)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
-    use super::super::DirectoryGrant;
     use super::*;
 
     fn grants(host: &std::path::Path, write: bool) -> Grants {
@@ -136,6 +174,39 @@ mod tests {
         take("{}", false).await.unwrap();
         drop(first);
         take("{}", true).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_directory_is_not_written_beside_one_that_it_lies_in() {
+        let place = tempfile::tempdir().unwrap();
+        let inner = place.path().join("a/b");
+        std::fs::create_dir_all(&inner).unwrap();
+        std::fs::create_dir(place.path().join("c")).unwrap();
+        std::os::unix::fs::symlink(&inner, place.path().join("link")).unwrap();
+        let take = async |directory: &str| {
+            let directory = place.path().join(directory);
+            Exclusive::take(&Arc::default(), "one", "{}", &grants(&directory, true), Duration::ZERO).await
+        };
+        let inner = take("a/b").await.unwrap();
+        for taken in ["", "a", "a/b", "link"] {
+            assert_eq!(*take(taken).await.unwrap_err().kind(), ErrorKind::Unavailable, "{taken}");
+        }
+        let beside = take("c").await.unwrap();
+        drop((inner, beside));
+        let _outer = take("a").await.unwrap();
+        assert_eq!(*take("a/b").await.unwrap_err().kind(), ErrorKind::Unavailable);
+        take("c").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_driver_may_write_to_two_directories_of_which_one_lies_in_the_other() {
+        let place = tempfile::tempdir().unwrap();
+        let inner = place.path().join("inner");
+        std::fs::create_dir(&inner).unwrap();
+        let mut both = grants(&inner, true);
+        both.directories.extend(grants(place.path(), true).directories);
+        both.directories.extend(grants(place.path(), true).directories);
+        Exclusive::take(&Arc::default(), "one", "{}", &both, Duration::ZERO).await.unwrap();
     }
 
     #[tokio::test]
