@@ -77,7 +77,8 @@ pub struct RedirectRequest {
 /// - An operation that failed has changed nothing, unless its error is [`Error::outcome_unknown`].
 /// - Operations run concurrently: while one waits at an `await`, others go on. Hold no `RefCell` borrow across an
 ///   `await`.
-/// - Calls are never cancelled, only abandoned: every `await` must be a safe place to stop for ever.
+/// - Calls are never cancelled, only abandoned: one whose caller has gone runs on to its end, unless its instance ends before,
+///   for a limit or a crash. So every `await` must be a safe place to stop for ever.
 /// - Do not block: a blocking call such as one of `std::fs` stops all operations of the instance.
 #[allow(async_fn_in_trait, reason = "a component has one thread: no future needs to be Send")]
 pub trait StorageDriver: Sized + 'static {

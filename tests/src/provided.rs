@@ -17,6 +17,8 @@ pub struct Provided {
     files: Arc<BTreeMap<StoragePath, Source>>,
     /// The files and the directories that they lie in, but the root, in the order of listings.
     all: Arc<[Position]>,
+    /// Directories without files, which a driver may show or not.
+    empty: Arc<BTreeSet<StoragePath>>,
 }
 
 #[derive(Debug)]
@@ -38,10 +40,10 @@ impl Provided {
     /// Takes files from memory.
     pub fn from_files(files: impl IntoIterator<Item = (StoragePath, Bytes)>) -> Self {
         let files = files.into_iter().map(|(path, content)| (path, Source::Memory(content)));
-        Self::new(files.collect())
+        Self::new(files.collect(), BTreeSet::new())
     }
 
-    fn new(files: BTreeMap<StoragePath, Source>) -> Self {
+    fn new(files: BTreeMap<StoragePath, Source>, mut empty: BTreeSet<StoragePath>) -> Self {
         let mut all: BTreeSet<Position> = BTreeSet::new();
         for path in files.keys() {
             all.insert(Position { path: path.clone(), is_dir: false });
@@ -51,22 +53,24 @@ impl Provided {
                 all.insert(Position { path, is_dir: true });
             }
         }
-        Provided { files: Arc::new(files), all: all.into_iter().collect() }
+        empty.retain(|path| !all.contains(&Position { path: path.clone(), is_dir: true }));
+        Provided { files: Arc::new(files), all: all.into_iter().collect(), empty: Arc::new(empty) }
     }
 
-    /// Takes the files at and below a directory, each at its path from there. What has a name outside the contract's grammar is
-    /// left out, as every driver leaves it out. Blocks; reads names and sizes, and the bytes only when a case compares them.
+    /// Takes the files at and below a directory, each at its path from there; a symbolic link to a file is that file. What has a name
+    /// outside the contract's grammar is left out, as every driver leaves it out. A directory without files may be there or not, as
+    /// the contract has it. Blocks; reads names and sizes, and the bytes only when a case compares them.
     ///
     /// # Errors
     ///
     /// If something cannot be read, or is neither a file nor a directory, with its path; if there is no file.
     pub fn from_directory(directory: &Path) -> Result<Self, String> {
-        let mut files = BTreeMap::new();
-        collect(directory, "", &mut files)?;
+        let (mut files, mut directories) = (BTreeMap::new(), BTreeSet::new());
+        collect(directory, "", &mut files, &mut directories)?;
         if files.is_empty() {
             return Err(format!("{} has no file that a driver could have", directory.display()));
         }
-        Ok(Self::new(files))
+        Ok(Self::new(files, directories))
     }
 
     /// Returns the files, in the order of their paths, with their sizes.
@@ -100,9 +104,14 @@ impl Provided {
         tree
     }
 
-    /// Returns whether something is at a path.
-    pub(crate) fn has(&self, path: &StoragePath) -> bool {
-        self.all.iter().any(|at| at.path == *path)
+    /// Returns whether something is at a path, or may be.
+    pub(crate) fn may_have(&self, path: &StoragePath) -> bool {
+        self.all.iter().any(|at| at.path == *path) || self.empty.contains(path)
+    }
+
+    /// Returns whether a driver may show this or not.
+    pub(crate) fn may_lack(&self, at: &Position) -> bool {
+        at.is_dir && self.empty.contains(&at.path)
     }
 
     /// Returns bytes of a file. Blocks for a short while.
@@ -130,7 +139,12 @@ impl Provided {
 }
 
 /// Adds what lies in a directory, whose path in the store is `prefix`.
-fn collect(directory: &Path, prefix: &str, files: &mut BTreeMap<StoragePath, Source>) -> Result<(), String> {
+fn collect(
+    directory: &Path,
+    prefix: &str,
+    files: &mut BTreeMap<StoragePath, Source>,
+    directories: &mut BTreeSet<StoragePath>,
+) -> Result<(), String> {
     let failed = |path: &Path, error: std::io::Error| format!("{} cannot be read: {error}", path.display());
     for entry in std::fs::read_dir(directory).map_err(|error| failed(directory, error))? {
         let entry = entry.map_err(|error| failed(directory, error))?;
@@ -138,11 +152,22 @@ fn collect(directory: &Path, prefix: &str, files: &mut BTreeMap<StoragePath, Sou
         let Some(path) = entry.file_name().to_str().map(|name| format!("{prefix}/{name}")) else { continue };
         let Ok(at) = StoragePath::parse(&*path) else { continue };
         let is_link = entry.file_type().map_err(|error| failed(&file, error))?.is_symlink();
-        let found = file.metadata().map_err(|error| failed(&file, error))?;
+        let found = match file.metadata() {
+            Err(error) if is_link => {
+                return Err(format!("{} is a symbolic link that leads nowhere: {error}", file.display()));
+            }
+            found => found.map_err(|error| failed(&file, error))?,
+        };
         if found.is_file() {
             files.insert(at, Source::Disk { file, size: found.len() });
-        } else if found.is_dir() && !is_link {
-            collect(&file, &path, files)?;
+        } else if found.is_dir() && is_link {
+            return Err(format!(
+                "{} is a symbolic link to a directory, which is not followed; remove it",
+                file.display()
+            ));
+        } else if found.is_dir() {
+            collect(&file, &path, files, directories)?;
+            directories.insert(at);
         } else {
             return Err(format!("{} is neither a file nor a directory", file.display()));
         }
@@ -173,7 +198,13 @@ mod tests {
         let x = StoragePath::parse("/a/b/x").unwrap();
         assert_eq!(&provided.bytes(&x, 1, 3).unwrap()[..], b"234");
         assert_eq!(&provided.bytes(&x, 3, 9).unwrap()[..], b"45");
-        assert!(provided.has(&StoragePath::parse("/a").unwrap()));
+        let empty = Position { path: StoragePath::parse("/empty").unwrap(), is_dir: true };
+        assert!(provided.may_have(&empty.path) && provided.may_lack(&empty));
+        let a = Position { path: StoragePath::parse("/a").unwrap(), is_dir: true };
+        assert!(provided.may_have(&a.path) && !provided.may_lack(&a));
+
+        std::os::unix::fs::symlink("a", place.path().join("link")).unwrap();
+        assert!(Provided::from_directory(place.path()).unwrap_err().contains("is a symbolic link to a directory"));
     }
 
     #[test]

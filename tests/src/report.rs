@@ -96,6 +96,10 @@ impl fmt::Display for Report {
             self.count(Verdict::Failed),
             self.count(Verdict::Ignored)
         )?;
+        match self.count(Verdict::NotTried) {
+            0 => {}
+            count => write!(f, ", {count} not tried")?,
+        }
         match self.not_named {
             0 => Ok(()),
             others => write!(f, "; {others} others were not asked for"),

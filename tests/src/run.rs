@@ -47,10 +47,12 @@ pub async fn run_with_progress(
     let not_named = all_cases().iter().filter(|case| for_it(case)).count() - all.len();
     let run = Run::new(Arc::clone(&subject), capabilities, selection)?;
     let (ran, again) = run.beside_one_another(all, &mut progress).await;
+    if run.has_crashed() {
+        subject.crashed().await;
+    }
     let mut left = run.clean_up().await;
     let mut cases = ran;
     if !again.is_empty() {
-        subject.crashed().await;
         let (alone, more_left) = one_by_one(&subject, capabilities, selection, again, &mut progress).await?;
         cases.extend(alone);
         left = left.or(more_left);
@@ -206,8 +208,8 @@ async fn one_by_one(
             let (ended, crashed) = run.one(&case).await;
             if crashed {
                 crashes += 1;
-                left = left.or(run.clean_up().await);
                 subject.crashed().await;
+                left = left.or(run.clean_up().await);
                 run = Run::new(Arc::clone(subject), capabilities, selection)?;
             }
             ended
@@ -266,7 +268,12 @@ async fn attempt(subject: Arc<dyn Subject>, case: Case, large: Arc<LargeDirector
     }
     let driver = if case.empty_store {
         match subject.open_empty().await {
-            None => return Ended::Ignored("needs an empty store, which this subject cannot give".to_owned()),
+            None => {
+                return Ended::Ignored(
+                    "needs a second store with nothing in it, which only a driver that stores in memory is given"
+                        .to_owned(),
+                );
+            }
             Some(driver) => driver,
         }
     } else {

@@ -69,13 +69,13 @@ pub fn ignore_reason(
 }
 
 /// Returns the capabilities declared that neither a case that passed nor the caller's evidence proved. A run that was
-/// narrowed by name proves none and is asked for none.
+/// narrowed by name, or ended since the driver crashed, proves none and is asked for none.
 pub fn unproven_capabilities(
     capabilities: &Capabilities,
     reports: &[CaseReport],
     selection: &Selection,
 ) -> Vec<String> {
-    if selection.filter.is_some() {
+    if selection.filter.is_some() || reports.iter().any(|report| report.outcome == Verdict::NotTried) {
         return Vec::new();
     }
     let cases = all_cases();

@@ -41,7 +41,8 @@ pub trait Subject: Send + Sync {
         None
     }
 
-    /// Called when the driver has crashed: what is opened from then on must be a new instance. One that holds its store in its
+    /// Called when the driver has crashed: what is opened from then on must be a new instance, and must not be refused since others
+    /// crashed before it. One that holds its store in its
     /// memory is a new and empty store then.
     async fn crashed(&self) {}
 

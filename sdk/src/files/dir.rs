@@ -50,7 +50,8 @@ impl Dir {
             };
             return Err(crate::Error::invalid_parameters(format!(
                 "the directory {path} is not granted; {granted}; grant it with \
-                 `allow: {{ directories: [{{ host: .., guest: {path}, write: true }}] }}`"
+                 `allow: {{ directories: [{{ host: .., guest: {path}, write: true }}] }}`, or --grant dir:HOST={path}:rw; \
+                 without `write`, or with `:ro`, it may only be read"
             )));
         };
         let (descriptor, grant) = grants.swap_remove(index);

@@ -3,7 +3,7 @@
 use wharf::contract::WriteMode;
 
 use super::{Case, case};
-use crate::context::{expect_kind, read, same_bytes};
+use crate::context::{ensure, expect_kind, read, same_bytes};
 use crate::{Context, Outcome};
 
 pub(super) fn cases() -> Vec<Case> {
@@ -29,7 +29,13 @@ async fn stored_outlives_the_driver(context: Context) -> Outcome {
         context.write(&upload, WriteMode::New, "begun, ").await?.close().await?;
     }
 
+    let before = context.driver().stat(&replaced).await?;
     let context = context.reopened().await?;
+    let after = context.driver().stat(&replaced).await?;
+    ensure!(
+        (before.size, before.modified) == (after.size, after.modified),
+        "stat of {replaced}: {before:?}, and {after:?} after the driver was opened again"
+    );
     for (path, content) in [(&replaced, "new, and longer"), (&to, "moved"), (&committed, "committed")] {
         let got = read(context.driver(), path, wharf::contract::ByteRange::ALL).await?;
         same_bytes(&format!("reading {path} after the driver was opened again"), &got, content.as_bytes())?;

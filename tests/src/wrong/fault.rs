@@ -206,6 +206,7 @@ faults! {
     KeepsListings "a_creation_is_seen" "An instance keeps listings until it changes something itself.";
     KeepsContentsOfDeleted "a_deletion_is_seen" "An instance returns what it read of a file that is gone.";
     KeepsUploads "a_cancellation_is_seen" "An instance keeps what uploads told until it changes something itself.";
+    TimesAreOfTheOpening "stored_outlives_the_driver" "What was stored has another time when the driver is opened again.";
     ForgetsWhenClosed "stored_outlives_the_driver" "What is stored is lost when the driver is closed.";
     SecondInstanceBlind "another_instance_sees_it" "Another instance does not see the store.";
     AppendOfNothingCommitsNothing "append_then_commit" "An append that is committed without a write stores an empty file.";

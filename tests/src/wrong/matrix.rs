@@ -208,6 +208,9 @@ impl Subject for WrongSubject {
     }
 
     async fn reopen(&self) -> Result<Arc<dyn StorageDriver>> {
+        if self.fault == Some(Fault::TimesAreOfTheOpening) {
+            return Ok(Arc::new(Wrong::new(self.store.clone(), Fault::ModifiedIsNow)));
+        }
         let forgets = self.fault == Some(Fault::ForgetsWhenClosed);
         Ok(self.wrap(if forgets { (self.make)() } else { self.store.clone() }))
     }

@@ -55,6 +55,8 @@ faults! {
     MissingIsOther "what_is_not_provided_is_missing";
     InstancesHaveVersionsOfTheirOwn "provided_to_every_instance";
     ReadersShareAPlace "provided_to_many_readers";
+    ReadersAreNeverClosed "provided_to_many_readers";
+    LongPathsFail "what_is_not_provided_is_missing";
     OneAddressForAll "provided_addresses";
     TakesPuts "changes_are_unsupported";
     DeclaresDurable "only_reading_is_promised";
@@ -67,6 +69,8 @@ struct OnlyReads {
     fault: Option<ReadingFault>,
     /// Which instance this is.
     instance: u64,
+    /// How many readers it opened.
+    opened: AtomicU64,
     /// What readers share that should not.
     place: Arc<AtomicU64>,
 }
@@ -77,9 +81,12 @@ impl OnlyReads {
     }
 
     fn info(&self, path: &StoragePath) -> Result<FileInfo> {
+        if path.as_str().len() > 300 && self.has(ReadingFault::LongPathsFail) {
+            return Err(Error::new(ErrorKind::Other, "the path is too long"));
+        }
         let size = self.provided.files().find(|(file, _)| *file == path).map(|(_, size)| size);
         let Some(size) = size else {
-            let is_directory = self.provided.has(path) || path.is_root();
+            let is_directory = self.provided.may_have(path) || path.is_root();
             let has_files = self.provided.children(path).iter().any(|child| !child.is_dir);
             if is_directory && (has_files || path.is_root() || !self.has(ReadingFault::DirectoryOfDirectoriesIsMissing))
             {
@@ -133,6 +140,9 @@ impl StorageDriver for OnlyReads {
     }
 
     async fn reader(&self, path: &StoragePath, range: ByteRange) -> Result<Reader> {
+        if self.has(ReadingFault::ReadersAreNeverClosed) && self.opened.fetch_add(1, Ordering::Relaxed) > 1024 {
+            return Err(Error::new(ErrorKind::Other, "too many open files"));
+        }
         let info = self.info(path)?;
         if info.is_dir && !self.has(ReadingFault::FileReadsAsADirectory) {
             return Err(Error::path_not_found(path));
@@ -256,7 +266,8 @@ impl Subject for ReadingSubject {
     async fn open(&self) -> Result<Arc<dyn StorageDriver>> {
         let instance = self.instances.fetch_add(1, Ordering::Relaxed);
         let (provided, place) = (self.provided.clone(), Arc::clone(&self.place));
-        let driver: Arc<dyn StorageDriver> = Arc::new(OnlyReads { provided, fault: self.fault, instance, place });
+        let driver: Arc<dyn StorageDriver> =
+            Arc::new(OnlyReads { provided, fault: self.fault, instance, opened: AtomicU64::new(0), place });
         // What base refuses shows where it is not, though it should be.
         Ok(if self.fault == Some(ReadingFault::TakesPuts) { driver } else { Arc::new(Base::new(driver)) })
     }

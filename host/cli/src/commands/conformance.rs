@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 use wharf::base::retry::RetryPolicy;
 use wharf::contract::{Capabilities, StorageDriver};
 use wharf::factory::{Factory, Parameters};
+use wharf::runtime::Runtime;
 use wharf_conformance::{Provided, Report, Selection, Subject, Verdict, all_cases, run_with_progress};
 
 use crate::interrupt::Interrupt;
@@ -39,7 +40,8 @@ pub(crate) struct Conformance {
     /// (by the count of the store's requests) cannot be seen by a caller. May be repeated.
     #[arg(long, value_name = "CAPABILITY", value_parser = capability)]
     evidence: Vec<String>,
-    /// For a driver that only reads: a directory with the same files as its store. Of 200 of them all bytes are compared.
+    /// For a driver that only reads: a directory with the same files as its store. A link to a file counts as that file; a directory
+    /// without files may be listed or not. Of 200 files all bytes are compared.
     #[arg(long, value_name = "DIRECTORY")]
     content: Option<PathBuf>,
 }
@@ -59,6 +61,7 @@ struct Named {
     parameters: Parameters,
     /// Set if all openings are one: a second would see another store, in its memory, or may not be.
     one: Option<Mutex<Option<Arc<dyn StorageDriver>>>>,
+    runtime: Option<Runtime>,
     /// Whether each opening has a store of its own, in memory.
     is_in_memory: bool,
     provided: Option<Provided>,
@@ -101,6 +104,10 @@ impl Subject for Named {
     }
 
     async fn crashed(&self) {
+        // Each case is to crash by itself, and not to find the driver in quarantine.
+        if let Some(runtime) = &self.runtime {
+            runtime.end_quarantine(&self.registered);
+        }
         if let Some(one) = self.one.as_ref().filter(|_| self.is_in_memory) {
             *one.lock().await = None;
         }
@@ -163,6 +170,7 @@ async fn subject(args: &Conformance, store: &Store) -> Result<Named> {
         factory: factory.clone().with_retries(RetryPolicy::never()),
         parameters: store.parameters(&args.subject)?,
         one: is_one.then(Mutex::default),
+        runtime: store.runtime().cloned(),
         is_in_memory,
         provided,
     })
