@@ -138,7 +138,9 @@ fn crashing(driver: &str, given: &[&str]) -> (Value, String) {
     let output = wharf(&run);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let lines = String::from_utf8(output.stdout).unwrap();
-    (serde_json::from_str(lines.lines().next().unwrap()).unwrap(), fail(&run[1..]))
+    let people = wharf(&run[1..]);
+    let told = [people.stdout, people.stderr].map(|text| String::from_utf8(text).unwrap()).concat();
+    (serde_json::from_str(lines.lines().next().unwrap()).unwrap(), told)
 }
 
 #[test]
