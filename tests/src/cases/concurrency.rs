@@ -12,6 +12,7 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         case!(writers_of_one_path, "of concurrent writers to one path, one's content stays, whole"),
         case!(puts_of_one_path, "of puts of one path by two instances at once, one's content stays, whole"),
+        case!(puts_of_many_paths, "puts of many paths at once each store their own file, and each is listed"),
         case!(
             writers_of_two_instances,
             "of writers of one path by two instances whose writes take turns, one's content stays, whole"
@@ -78,6 +79,31 @@ async fn puts_of_one_path(cx: Context) -> Outcome {
         ensure!(done.contains(&true), "of three puts at once, none succeeded");
         let got = cx.driver().get_content(&path).await?;
         ensure!(contents.contains(&got), "after three puts at once, the file is none of their contents");
+    }
+    Ok(())
+}
+
+async fn puts_of_many_paths(cx: Context) -> Outcome {
+    const MANY: u64 = 12;
+    let other = cx.another().await?;
+    // Of one directory, which is not there before, and of one size.
+    let puts = (0..MANY).map(|index| {
+        let (cx, other) = (cx.clone(), other.clone());
+        async move {
+            let driver = if index % 2 == 0 { cx.driver() } else { &*other };
+            let path = cx.path(&format!("d/e/{index:02}"))?;
+            driver.put_content(&path, pattern(index, 3000)).await.map_err(Failure::from)
+        }
+    });
+    futures::future::try_join_all(puts).await?;
+    // What another instance has stored may be seen late.
+    let seen: Vec<u64> = (0..MANY).filter(|index| index % 2 == 0 || cx.capabilities().consistent).collect();
+    let listed = cx.list(&cx.path("d/e")?, None).await?;
+    for index in seen {
+        let name = format!("d/e/{index:02}");
+        let read = cx.expect_content(&cx.path(&name)?, &pattern(index, 3000)).await;
+        read.map_err(|failure| failure.within(&format!("after {MANY} puts at once")))?;
+        ensure!(listed.contains(&name), "list after {MANY} puts at once: {name} is not among {listed:?}");
     }
     Ok(())
 }

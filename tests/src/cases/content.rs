@@ -16,6 +16,10 @@ pub(super) fn cases() -> Vec<Case> {
         case!(get_missing, "get of a missing file is path-not-found"),
         case!(missing_then_there, "a file that was looked for before it was there is found once it is"),
         case!(content_that_looks_special, "content that begins like a format which others decode comes back as it is"),
+        case!(
+            files_of_one_content,
+            "files of one content are files of their own: what becomes of one leaves the others"
+        ),
         case!(content_at_boundaries, "content around the sizes at which drivers begin another piece comes back whole")
             .holds_much()
             .heavy(),
@@ -110,6 +114,40 @@ async fn content_that_looks_special(cx: Context) -> Outcome {
         cx.expect_content(&written, content).await?;
     }
     Ok(())
+}
+
+async fn files_of_one_content(cx: Context) -> Outcome {
+    let content = pattern(1, 70_001);
+    let names = ["deleted", "deleted-too", "moved", "replaced", "committed", "kept", "d/kept"];
+    for (index, name) in names.into_iter().enumerate() {
+        match index % 2 {
+            0 => {
+                cx.put(name, content.clone()).await?;
+            }
+            _ => {
+                cx.write(&cx.path(name)?, WriteMode::New, content.clone()).await?.commit().await?;
+            }
+        }
+    }
+    for (index, name) in names[..5].iter().enumerate() {
+        let path = cx.path(name)?;
+        match *name {
+            "deleted" => cx.driver().delete(&path).await?,
+            "deleted-too" => cx.driver().delete_files(std::slice::from_ref(&path)).await?,
+            "moved" => cx.driver().move_file(&path, &cx.path("destination")?).await?,
+            "replaced" => cx.driver().put_content(&path, "put".into()).await?,
+            _ => {
+                cx.write(&path, WriteMode::New, "another").await?.commit().await?;
+            }
+        }
+        for kept in &names[index + 1..] {
+            let read = cx.expect_content(&cx.path(kept)?, &content).await;
+            read.map_err(|failure| failure.within(&format!("{name}, of the content that {kept} has too")))?;
+        }
+    }
+    cx.expect_content(&cx.path("destination")?, &content).await?;
+    cx.expect_content(&cx.path("replaced")?, b"put").await?;
+    cx.expect_content(&cx.path("committed")?, b"another").await
 }
 
 async fn content_at_boundaries(cx: Context) -> Outcome {

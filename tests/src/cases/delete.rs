@@ -12,7 +12,8 @@ pub(super) fn cases() -> Vec<Case> {
         case!(delete_is_recursive, "a deleted directory is gone with all that lies below it"),
         case!(delete_keeps_siblings, "a delete of /a leaves /a-b, /a.b and /ab"),
         case!(delete_of_missing, "a delete of a missing path is path-not-found"),
-        case!(delete_takes_uploads, "a delete takes the unfinished uploads below it").needs(&["resumable"]),
+        case!(delete_takes_uploads, "a delete takes the unfinished uploads at a path and below it")
+            .needs(&["resumable"]),
         case!(
             delete_beside_an_open_upload,
             "of an upload whose directory is deleted, a commit makes the file whole or fails"
@@ -70,7 +71,12 @@ async fn delete_takes_uploads(cx: Context) -> Outcome {
     cx.write(&upload, WriteMode::New, "x").await?.close().await?;
     cx.driver().delete(&cx.path("d")?).await?;
     let result = cx.driver().writer(&upload, WriteMode::Append).await.map(|_| ());
-    expect_kind("append to an upload below a deleted directory", result, "path-not-found")
+    expect_kind("append to an upload below a deleted directory", result, "path-not-found")?;
+    let replaced = cx.put("replaced", "old").await?;
+    cx.write(&replaced, WriteMode::New, "new").await?.close().await?;
+    cx.driver().delete(&replaced).await?;
+    let result = cx.driver().writer(&replaced, WriteMode::Append).await.map(|_| ());
+    expect_kind("append to an upload over a file that was deleted", result, "path-not-found")
 }
 
 async fn delete_beside_an_open_upload(cx: Context) -> Outcome {
@@ -112,7 +118,8 @@ async fn delete_files_of_a_directory(cx: Context) -> Outcome {
 
 async fn delete_files_of_missing(cx: Context) -> Outcome {
     cx.put_all(&["a", "b"]).await?;
-    let paths = [cx.path("missing")?, cx.path("a")?, cx.path("no/such")?];
+    // One is there when it is named first, and missing when it is named again.
+    let paths = [cx.path("missing")?, cx.path("a")?, cx.path("no/such")?, cx.path("a")?];
     cx.driver().delete_files(&paths).await?;
     cx.driver().delete_files(&paths).await?;
     cx.driver().delete_files(&[]).await?;

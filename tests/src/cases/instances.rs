@@ -4,7 +4,7 @@ use futures::TryStreamExt;
 use wharf::contract::{ByteRange, Entry, StorageDriver, StoragePath, WriteMode};
 
 use super::{Case, case};
-use crate::context::{ensure, expect_kind, read, same_bytes};
+use crate::context::{ensure, expect_kind, pattern, read, same_bytes};
 use crate::{Context, Failure, Outcome};
 
 pub(super) fn cases() -> Vec<Case> {
@@ -18,6 +18,7 @@ pub(super) fn cases() -> Vec<Case> {
             .needs(&["consistent"]),
         case!(a_cancellation_is_seen, "a cancelled upload is gone for an instance that has looked at it")
             .needs(&["consistent", "resumable"]),
+        case!(readers_outlive_the_driver, "a reader and a writer of an instance that was dropped come to their ends"),
         case!(list_after_a_delete, "a listing right after a delete shows what is left and nothing else")
             .needs(&["consistent"]),
     ]
@@ -156,6 +157,27 @@ async fn a_cancellation_is_seen(cx: Context) -> Outcome {
     let appended = other.writer(&path, WriteMode::Append).await.map(|_| ());
     expect_kind("append after a cancel by another instance", appended, "path-not-found")?;
     expect_seen(&cx, &*other, &path, None, "after a cancel by another instance").await
+}
+
+async fn readers_outlive_the_driver(cx: Context) -> Outcome {
+    let content = pattern(1, 2_000_000);
+    let (path, written) = (cx.put("file", content.clone()).await?, cx.path("written")?);
+    let other = cx.another().await?;
+    let mut reader = other.reader(&path, ByteRange::ALL).await?;
+    let mut writer = other.writer(&written, WriteMode::New).await?;
+    writer.write(content.slice(..1_000_000)).await?;
+    let mut got = reader.try_next().await?.unwrap_or_default().to_vec();
+    drop(other);
+    writer.write(content.slice(1_000_000..)).await?;
+    writer.commit().await?;
+    while let Some(chunk) = reader.try_next().await? {
+        got.extend_from_slice(&chunk);
+    }
+    same_bytes("a reader of an instance that was dropped", &got, &content)?;
+    match cx.capabilities().consistent {
+        true => cx.expect_content(&written, &content).await,
+        false => Ok(()),
+    }
 }
 
 async fn list_after_a_delete(cx: Context) -> Outcome {

@@ -1,7 +1,7 @@
 //! `list`.
 
 use futures::TryStreamExt;
-use wharf::contract::{Position, StoragePath};
+use wharf::contract::{Entry, Position, StoragePath, WriteMode};
 
 use super::{Case, case};
 use crate::context::{ensure, expect_kind, same_names};
@@ -25,6 +25,7 @@ pub(super) fn cases() -> Vec<Case> {
         case!(list_of_missing, "list of a missing directory is path-not-found"),
         case!(list_of_a_file, "list of a file is path-not-found"),
         case!(emptied_directory, "a directory whose last file was deleted is not found or empty"),
+        case!(files_in_the_root, "files directly below the root are files like others"),
         case!(list_of_the_root, "list of the root succeeds and holds what is there"),
         case!(list_hides_temporaries, "list shows no temporaries of put and of committed uploads"),
     ]
@@ -167,4 +168,34 @@ async fn list_hides_temporaries(cx: Context) -> Outcome {
     cx.put("put", "y").await?;
     cx.write(&cx.path("upload")?, wharf::contract::WriteMode::New, "x").await?.commit().await?;
     same_names("list", &cx.list(cx.directory(), None).await?, &["put", "upload"])
+}
+
+async fn files_in_the_root(cx: Context) -> Outcome {
+    // The directory's name is the case's own, and so are those that it begins.
+    let paths = ["put", "moved"].map(|name| StoragePath::parse(format!("{}-{name}", cx.directory())));
+    let [put, moved] = paths;
+    let (put, moved) = (put?, moved?);
+    let done = root_files(&cx, &put, &moved).await;
+    // They are not below the directory that is deleted after every case.
+    cx.driver().delete_files(&[put, moved]).await?;
+    done
+}
+
+async fn root_files(cx: &Context, put: &StoragePath, moved: &StoragePath) -> Outcome {
+    let root = StoragePath::root();
+    cx.driver().put_content(put, "put".into()).await?;
+    cx.expect_content(put, b"put").await?;
+    ensure!(!cx.driver().stat(put).await?.is_dir, "stat of a file below the root: it is a directory");
+    cx.driver().move_file(put, moved).await?;
+    cx.write(put, WriteMode::New, "written").await?.commit().await?;
+    let listed: Vec<Entry> = cx.driver().list(&root, None).await?.try_collect().await?;
+    for path in [put, moved] {
+        let files = listed.iter().filter(|entry| entry.path == *path && !entry.is_dir).count();
+        ensure!(files == 1, "list of / has the file {path} {files} times");
+    }
+    cx.expect_content(put, b"written").await?;
+    cx.expect_content(moved, b"put").await?;
+    cx.driver().delete(put).await?;
+    cx.expect_missing(put, "delete").await?;
+    cx.expect_content(moved, b"put").await
 }

@@ -18,10 +18,12 @@ pub(super) fn cases() -> Vec<Case> {
         case!(names_that_look_special, "names that other systems reserve are ordinary names"),
         case!(names_differ_by_case, "names that differ only in case are different files"),
         case!(names_differ_by_dots, "names that differ only in dots at their end are different files"),
+        case!(names_are_no_patterns, "a name that reads as a pattern is an ordinary name, and means no other"),
         case!(long_names, "a component of 255 bytes is taken by every operation"),
         case!(long_paths, "a path of 1,000 bytes is taken by every operation"),
         case!(beyond_the_limits, "a longer name or path is taken, or refused as invalid-path, and never cut"),
         case!(deep_paths, "a path of 30 components in its directory is taken"),
+        case!(deepest_paths, "a path of more than 200 components is taken by every operation").heavy(),
     ]
 }
 
@@ -87,6 +89,34 @@ async fn names_differ_by_case(cx: Context) -> Outcome {
 
 async fn names_differ_by_dots(cx: Context) -> Outcome {
     all_are_different(&cx, &["a", "a.", "a..", "d./x", "d/x", "d/x."]).await
+}
+
+async fn names_are_no_patterns(cx: Context) -> Outcome {
+    // `_` is any byte to LIKE, and `.` to a regular expression.
+    let names = ["a_b", "a.b", "a-b", "axb"];
+    for name in names {
+        cx.put_all(&[&format!("{name}/{name}"), &format!("{name}/d/x"), &format!("f/{name}")]).await?;
+    }
+    for (index, name) in names.into_iter().enumerate() {
+        let (directory, file) = (cx.path(name)?, cx.path(&format!("f/{name}"))?);
+        let expected = [format!("{name}/{name}"), format!("{name}/d/")];
+        let mut listed = cx.list(&directory, None).await?;
+        listed.sort_unstable();
+        let mut expected = expected.each_ref().map(String::as_str);
+        expected.sort_unstable();
+        same_names(&format!("list of {name} beside {names:?}"), &listed, &expected)?;
+        cx.driver().delete(&directory).await?;
+        cx.expect_missing(&directory, "its delete").await?;
+        cx.driver().delete_files(std::slice::from_ref(&file)).await?;
+        cx.expect_missing(&file, "delete-files").await?;
+        for kept in &names[index + 1..] {
+            for file in [format!("{kept}/{kept}"), format!("{kept}/d/x"), format!("f/{kept}")] {
+                let read = cx.expect_content(&cx.path(&file)?, file.as_bytes()).await;
+                read.map_err(|failure| failure.within(&format!("after a delete of {name}")))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Does every operation with two long paths that differ in their last byte.
@@ -194,4 +224,25 @@ async fn beyond_the_limits(cx: Context) -> Outcome {
 
 async fn deep_paths(cx: Context) -> Outcome {
     stored_all(&cx, &[&vec!["d"; 30].join("/")]).await
+}
+
+async fn deepest_paths(cx: Context) -> Outcome {
+    let mut name = "d".to_owned();
+    while cx.path(&name)?.as_str().len() + 4 <= LONGEST_PATH {
+        name.push_str("/ddd");
+    }
+    let (path, top) = (cx.put(&name, "deep").await?, cx.path("d")?);
+    let beside = path.parent().unwrap_or_else(StoragePath::root).join("e")?;
+    cx.expect_content(&path, b"deep").await?;
+    let parent = path.parent().unwrap_or_else(StoragePath::root);
+    same_names("list of the deepest directory", &cx.list(&parent, None).await?, &[&name])?;
+    cx.driver().move_file(&path, &beside).await?;
+    cx.expect_content(&beside, b"deep").await?;
+    cx.write(&path, WriteMode::New, "written").await?.commit().await?;
+    cx.expect_content(&path, b"written").await?;
+    cx.driver().delete(&top).await?;
+    for gone in [&path, &beside] {
+        cx.expect_missing(gone, "a delete of the directory far above").await?;
+    }
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! `reader`.
 
+use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use wharf::contract::{ByteRange, Reader, WriteMode};
 
@@ -29,6 +30,7 @@ pub(super) fn cases() -> Vec<Case> {
         case!(reader_of_missing, "a reader of a missing file is path-not-found"),
         case!(reader_of_a_directory, "a reader of a directory is path-not-found"),
         case!(reader_dropped_half_way, "a reader dropped half-way harms nothing"),
+        case!(operations_beside_open_readers, "open readers that nobody reads hold up nothing else"),
         case!(readers_at_once, "many readers of one file each get the whole of it").holds_much().heavy(),
     ]
 }
@@ -92,7 +94,7 @@ async fn ranges_of_a_large_file(cx: Context) -> Outcome {
         writer.write(content.slice(at..at + (3 << 20))).await?;
     }
     writer.commit().await?;
-    for boundary in [4096, 1 << 16, 1 << 18, 1 << 20, 4 << 20, 5 << 20, 8 << 20] {
+    for boundary in [4096, 1 << 16, 1 << 18, 1 << 20, 3 << 20, 4 << 20, 5 << 20, 8 << 20, 9 << 20] {
         for (offset, length) in [(boundary - 1, 2), (boundary, 1), (boundary - 1, 65_537), (boundary + 1, 1 << 20)] {
             let got = read(cx.driver(), &path, ByteRange::new(offset as u64, length as u64)).await?;
             let expected = &content[offset..SIZE.min(offset + length)];
@@ -127,12 +129,28 @@ async fn expect_rest(mut reader: Reader, mut got: Vec<u8>, content: &[u8], chang
 const MORE_THAN_IS_BUFFERED: usize = 8 << 20;
 
 async fn reader_of_a_replaced_file(cx: Context) -> Outcome {
-    let content = pattern(1, MORE_THAN_IS_BUFFERED);
-    let path = cx.put("file", content.clone()).await?;
-    let mut reader = cx.driver().reader(&path, ByteRange::ALL).await?;
-    let first = reader.try_next().await?.unwrap_or_default().to_vec();
-    cx.driver().put_content(&path, pattern(2, MORE_THAN_IS_BUFFERED)).await?;
-    expect_rest(reader, first, &content, "replaced").await
+    let (content, new) = (pattern(1, MORE_THAN_IS_BUFFERED), pattern(2, MORE_THAN_IS_BUFFERED));
+    for how in ["a put", "a commit", "a move", "a delete and a put"] {
+        let path = cx.put("file", content.clone()).await?;
+        let mut reader = cx.driver().reader(&path, ByteRange::ALL).await?;
+        let first = reader.try_next().await?.unwrap_or_default().to_vec();
+        match how {
+            "a put" => cx.driver().put_content(&path, new.clone()).await?,
+            "a commit" => {
+                cx.write(&path, WriteMode::New, new.clone()).await?.commit().await?;
+            }
+            "a move" => {
+                let source = cx.put("source", new.clone()).await?;
+                cx.driver().move_file(&source, &path).await?;
+            }
+            _ => {
+                cx.driver().delete(&path).await?;
+                cx.driver().put_content(&path, new.clone()).await?;
+            }
+        }
+        expect_rest(reader, first, &content, &format!("replaced by {how}")).await?;
+    }
+    Ok(())
 }
 
 async fn reader_of_a_deleted_file(cx: Context) -> Outcome {
@@ -211,4 +229,24 @@ async fn readers_at_once(cx: Context) -> Outcome {
         }
     });
     futures::future::try_join_all(reads).await.map(|_| ())
+}
+
+async fn operations_beside_open_readers(cx: Context) -> Outcome {
+    let content = pattern(1, 1 << 20);
+    let (path, other) = (cx.put("d/file", content.clone()).await?, cx.path("d/other")?);
+    let mut readers = Vec::new();
+    for _ in 0..10 {
+        readers.push(cx.driver().reader(&path, ByteRange::ALL).await?);
+    }
+    cx.expect_content(&path, &content).await?;
+    cx.driver().put_content(&other, "other".into()).await?;
+    cx.write(&other, WriteMode::New, "another").await?.commit().await?;
+    cx.list(&cx.path("d")?, None).await?;
+    cx.driver().delete(&other).await?;
+    cx.expect_missing(&other, "delete, beside open readers").await?;
+    for (index, reader) in readers.into_iter().enumerate() {
+        let got: Vec<Bytes> = reader.try_collect().await?;
+        same_bytes(&format!("reading the open reader {index}"), &got.concat(), &content)?;
+    }
+    Ok(())
 }

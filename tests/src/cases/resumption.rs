@@ -24,6 +24,8 @@ pub(super) fn cases() -> Vec<Case> {
             .heavy()
             .holds_much(),
         case!(append_beside_the_old, "an upload over an old file is continued, and not the file").needs(&["resumable"]),
+        case!(append_takes_the_newer, "of uploads that were begun anew at one path, an append continues the last")
+            .needs(&["resumable"]),
         case!(uploads_of_similar_paths, "what is done at a path leaves the uploads at paths that it begins")
             .needs(&["resumable"]),
         case!(close_replaces_nothing, "a close replaces nothing that somebody stored since the writer was opened"),
@@ -109,6 +111,22 @@ async fn append_beside_the_old(cx: Context) -> Outcome {
     writer.write("+".into()).await?;
     writer.commit().await?;
     cx.expect_content(&path, b"new!+").await
+}
+
+async fn append_takes_the_newer(cx: Context) -> Outcome {
+    let path = cx.path("file")?;
+    for content in ["the first of all", "second", "the third"] {
+        cx.write(&path, WriteMode::New, content).await?.close().await?;
+    }
+    let mut writer = cx.driver().writer(&path, WriteMode::Append).await?;
+    expect_size("append to the last of three uploads", writer.size(), "the third".len())?;
+    writer.write("+".into()).await?;
+    writer.commit().await?;
+    cx.expect_content(&path, b"the third+").await?;
+    // None of the others can come back.
+    cx.driver().delete(&path).await?;
+    let appended = cx.driver().writer(&path, WriteMode::Append).await.map(|_| ());
+    expect_kind("append after the last of three uploads was committed and deleted", appended, "path-not-found")
 }
 
 async fn uploads_of_similar_paths(cx: Context) -> Outcome {

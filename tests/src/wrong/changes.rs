@@ -30,6 +30,18 @@ impl Wrong {
                 }
                 self.inner.move_file(source, destination).await
             }
+            Fault::MoveTakesTheContentAway => {
+                let content = self.inner.get_content(source).await?;
+                self.inner.move_file(source, destination).await?;
+                let parent = source.parent().unwrap_or_else(StoragePath::root);
+                for entry in self.entries(&parent, None).await.unwrap_or_default() {
+                    let is_other = entry.path != *destination && !entry.is_dir;
+                    if is_other && self.inner.get_content(&entry.path).await? == content {
+                        self.inner.delete(&entry.path).await?;
+                    }
+                }
+                Ok(())
+            }
             Fault::MoveOntoItselfDeletes if source == destination => self.inner.delete(source).await,
             Fault::MoveOfNothingFails if self.inner.stat(source).await?.size == 0 => {
                 Err(Error::new(ErrorKind::Other, "bytes=0--1 is no range"))
@@ -76,6 +88,18 @@ impl Wrong {
         }
     }
 
+    /// Returns the paths beside this one that its name fits as a pattern, in which one byte stands for any.
+    pub(super) async fn like(&self, path: &StoragePath, any: char) -> Vec<StoragePath> {
+        let (Some(parent), Some(pattern)) = (path.parent(), path.file_name()) else { return Vec::new() };
+        let siblings = self.entries(&parent, None).await.unwrap_or_default();
+        let fits = |name: &str| {
+            name.len() == pattern.len()
+                && pattern.chars().zip(name.chars()).all(|(one, other)| one == any || one == other)
+        };
+        let like = |other: &StoragePath| other != path && other.file_name().is_some_and(fits);
+        siblings.into_iter().map(|entry| entry.path).filter(like).collect()
+    }
+
     pub(super) async fn delete_path(&self, path: &StoragePath) -> Result<()> {
         match self.fault {
             Fault::DeleteTakesSiblings => {
@@ -90,6 +114,14 @@ impl Wrong {
                     }
                 }
                 result
+            }
+            Fault::DeleteTakesWhatIsLike => {
+                let like = self.like(path, '_').await;
+                self.inner.delete(path).await?;
+                for other in like {
+                    self.inner.delete(&other).await?;
+                }
+                Ok(())
             }
             Fault::DeleteIsNotRecursive => {
                 let children = self.entries(path, None).await.unwrap_or_default();
@@ -106,6 +138,9 @@ impl Wrong {
                 result => result,
             },
             Fault::DeleteOfTheRootSucceeds if path.is_root() => Ok(()),
+            Fault::DeleteOfAFileLeavesItsUpload if self.inner.get_content(path).await.is_ok() => {
+                self.inner.delete_files(std::slice::from_ref(path)).await
+            }
             Fault::DeleteLeavesUploads => {
                 if !self.is_directory(path).await {
                     return self.inner.delete(path).await;
@@ -181,6 +216,11 @@ impl Wrong {
                     self.inner.delete(path).await?;
                 }
                 Ok(())
+            }
+            Fault::DeleteFilesRefusesRepeats
+                if paths.iter().enumerate().any(|(index, path)| paths[..index].contains(path)) =>
+            {
+                Err(Error::new(ErrorKind::Other, "a key is there twice"))
             }
             Fault::DeleteFilesDeletesTheFirst => self.inner.delete_files(&paths[..paths.len().min(1)]).await,
             Fault::DeleteFilesForgetsTheThousandth => self.inner.delete_files(&paths[..paths.len().min(999)]).await,

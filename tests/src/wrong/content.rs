@@ -142,6 +142,19 @@ impl Wrong {
             Fault::DeepPathsAreRefused if path.components().count() > 25 => {
                 Err(Error::invalid_path(path, "it is too deep"))
             }
+            Fault::VeryDeepPathsAreRefused if path.components().count() > 100 => {
+                Err(Error::invalid_path(path, "it is too deep"))
+            }
+            Fault::RootTakesNoFiles if path.components().count() == 1 => {
+                Err(Error::invalid_path(path, "it names no container"))
+            }
+            Fault::PutsOfADirectoryShareATemporary => {
+                let temporary = beside(&path.parent().unwrap_or_else(StoragePath::root))?;
+                self.inner.put_content(&temporary, content).await?;
+                tokio::task::yield_now().await;
+                let content = self.inner.get_content(&temporary).await?;
+                self.inner.put_content(path, content).await
+            }
             Fault::TrailingDotsAreCut | Fault::LongNamesAreCut => {
                 self.inner.put_content(&self.mapped(path)?, content).await
             }

@@ -36,6 +36,7 @@ faults! {
     GetCleansText "content_comes_back" "Get replaces bytes that are not UTF-8.";
     ByteOrderMarkIsCut "content_that_looks_special" "Get leaves out a byte order mark.";
     GzipIsDecoded "content_that_looks_special" "Get decodes what looks like gzip.";
+    MoveTakesTheContentAway "files_of_one_content" "A move frees a content that other files have too.";
     PutLosesAByteAtFiveMebibytes "content_at_boundaries" "Put of 5 MiB loses its first byte.";
     KeepsMissingForEver "missing_then_there" "What was missing once stays missing.";
     GetMissingIsEmpty "get_missing" "Get of a missing file is empty.";
@@ -189,6 +190,7 @@ faults! {
     DeleteTakesSiblings "delete_keeps_siblings" "Delete takes siblings that share the prefix.";
     DeleteOfMissingSucceeds "delete_of_missing" "Delete of a missing path succeeds.";
     DeleteLeavesUploads "delete_takes_uploads" "Delete leaves unfinished uploads.";
+    DeleteOfAFileLeavesItsUpload "delete_takes_uploads" "Delete of a file leaves the upload that was to replace it.";
     DeleteStopsAfterAThousand "delete_of_a_large_directory" "Delete of a directory ends after a thousand files.";
     DeleteFoldsCase "names_differ_by_case" "Delete takes names that differ in case.";
     DeleteFilesForgetsTheThousandth "delete_files_of_a_thousand" "Delete-files takes 999 files.";
@@ -247,4 +249,17 @@ faults! {
     AppendCommitsElsewhere "append_beside_a_put" "A commit of an append to what was replaced succeeds and stores nothing.";
     LoserOfTwoDamagesTheFile "two_continue_one_upload" "The second of two that continue an upload fails and cuts the file.";
     KeepsWalks "a_creation_is_seen" "An instance keeps walks until it changes something itself.";
+    DeleteTakesWhatIsLike "names_are_no_patterns" "Delete takes _ for any byte, as LIKE does.";
+    ListShowsWhatMatches "names_are_no_patterns" "List takes a dot for any byte, as a regular expression does.";
+    VeryDeepPathsAreRefused "deepest_paths" "Put refuses more than 100 components.";
+    PutsOfADirectoryShareATemporary "puts_of_many_paths" "Puts in one directory at once share a temporary.";
+    AppendTakesTheOldest "append_takes_the_newer" "A new writer leaves the older upload, which an append finds first.";
+    ReadersEndWithTheDriver "readers_outlive_the_driver" "Readers fail when their driver is dropped.";
+    WritersEndWithTheDriver "readers_outlive_the_driver" "Writers fail when their driver is dropped.";
+    RootTakesNoFiles "files_in_the_root" "Put refuses files that are in no directory.";
+    RootFilesAreNotListed "files_in_the_root" "A list of the root shows directories only.";
+    ReaderLooksAgainAfterACommit "reader_of_a_replaced_file" "A reader looks its path up again after a commit.";
+    RangesBeginInTheWriteBefore "ranges_of_a_large_file" "A range that begins with a write begins a byte before.";
+    EightReadersAtATime "operations_beside_open_readers" "A ninth reader at the same time fails.";
+    DeleteFilesRefusesRepeats "delete_files_of_missing" "Delete-files fails on a path that is named twice.";
 }

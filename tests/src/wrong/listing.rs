@@ -42,6 +42,16 @@ impl Wrong {
             Fault::ListOrdersDirectoriesAsFiles => entries.sort_by(|a, b| a.path.as_str().cmp(b.path.as_str())),
             Fault::ListLosesSecondPage => entries.truncate(40),
             Fault::ListLosesTheTenthPage => entries.truncate(9000),
+            Fault::RootFilesAreNotListed if path.is_root() => entries.retain(|entry| entry.is_dir),
+            Fault::ListShowsWhatMatches => {
+                for other in self.like(path, '.').await {
+                    for entry in self.entries(&other, None).await.unwrap_or_default() {
+                        let path = path.join(entry.path.file_name().unwrap_or_default())?;
+                        entries.push(Entry { path, ..entry });
+                    }
+                }
+                entries.sort_by_key(Entry::position);
+            }
             Fault::RootListIsEmpty if path.is_root() => entries.clear(),
             Fault::ListLosesPrefixes => {
                 let names: Vec<_> = entries.iter().map(|entry| entry.path.to_string()).collect();

@@ -19,6 +19,7 @@ mod writer;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
@@ -69,6 +70,12 @@ impl Wrong {
             }
             _ => error,
         })
+    }
+}
+
+impl Drop for Wrong {
+    fn drop(&mut self) {
+        self.state.dropped.store(true, Ordering::Relaxed);
     }
 }
 

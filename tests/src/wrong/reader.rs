@@ -1,8 +1,10 @@
 //! Readers with a fault.
 
 use std::mem::ManuallyDrop;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use wharf::contract::{
     ByteRange, ByteStream, Error, ErrorKind, FileInfo, Reader, Result, StorageDriverExt, StoragePath,
@@ -12,6 +14,9 @@ use super::{Fault, Wrong};
 
 /// How much a reader that looks again takes at a time.
 const STEP: u64 = 256 << 10;
+
+/// A size of writes.
+const WRITE: u64 = 3 << 20;
 
 /// The block at whose end a range ends.
 const BLOCK: u64 = 4 << 20;
@@ -32,6 +37,12 @@ impl Wrong {
         steps.boxed()
     }
 
+    /// Reads a stream to its end, and returns it in steps.
+    async fn in_memory(&self, bytes: ByteStream) -> Result<Vec<Bytes>> {
+        let whole: Vec<Bytes> = bytes.try_collect().await?;
+        Ok(whole.concat().chunks(STEP as usize).map(Bytes::copy_from_slice).collect())
+    }
+
     pub(super) async fn read(&self, path: &StoragePath, range: ByteRange) -> Result<Reader> {
         let empty = |size| {
             let info = FileInfo { size, is_dir: false, ..FileInfo::directory(path.clone()) };
@@ -44,7 +55,14 @@ impl Wrong {
             let (_, bytes) = self.inner.reader(path, range).await?.into_parts();
             return Ok(Reader::new(info, bytes));
         }
+        let taken = match self.fault {
+            Fault::EightReadersAtATime => Some(self.state.take(8)?),
+            _ => None,
+        };
         let result = match self.fault {
+            Fault::RangesBeginInTheWriteBefore if range.offset > 0 && range.offset.is_multiple_of(WRITE) => {
+                self.inner.reader(path, ByteRange { offset: range.offset - 1, ..range }).await
+            }
             Fault::RangesEndAtBlocks => {
                 let end = (range.offset / BLOCK + 1) * BLOCK;
                 let length = range.length.map(|length| length.min(end - range.offset));
@@ -113,6 +131,34 @@ impl Wrong {
             }
             Fault::ReaderTellsAnotherVersion => {
                 Ok(Reader::new(FileInfo { version: Some("another".to_owned()), ..info }, bytes))
+            }
+            Fault::EightReadersAtATime => {
+                let bytes = bytes.inspect(move |_| {
+                    let _ = &taken;
+                });
+                Ok(Reader::new(info, bytes.boxed()))
+            }
+            Fault::ReadersEndWithTheDriver => {
+                let state = self.state.clone();
+                let bytes = bytes.map(move |chunk| state.expect_a_driver().and(chunk));
+                Ok(Reader::new(info, bytes.boxed()))
+            }
+            Fault::ReaderLooksAgainAfterACommit => {
+                let (state, commits) = (self.state.clone(), self.state.commits.load(Ordering::Relaxed));
+                let again = move || state.commits.load(Ordering::Relaxed) != commits;
+                let old = self.in_memory(bytes).await?;
+                let steps = old.into_iter().zip(0u64..);
+                let (inner, path) = (self.inner.clone(), path.clone());
+                let bytes = stream::iter(steps).then(move |(old, step)| {
+                    let (inner, path, again) = (inner.clone(), path.clone(), again());
+                    async move {
+                        match again {
+                            true => inner.read_range(&path, ByteRange::new(range.offset + step * STEP, STEP)).await,
+                            false => Ok(old),
+                        }
+                    }
+                });
+                Ok(Reader::new(info, bytes.boxed()))
             }
             Fault::ReaderLooksAgainAtEachStep => Ok(Reader::new(info, self.in_steps(path, range))),
             Fault::ReaderEndsWhenTheFileIsGone => {

@@ -1,7 +1,7 @@
 //! What some wrong drivers remember from one operation to the next.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::kept::Kept;
@@ -19,6 +19,10 @@ pub(super) struct State {
     pub(super) commits: AtomicUsize,
     /// How often each path was put since it was deleted.
     pub(super) generations: Mutex<BTreeMap<StoragePath, u64>>,
+    /// What was closed first at each path.
+    pub(super) oldest: Mutex<BTreeMap<StoragePath, Vec<u8>>>,
+    /// Whether the driver was dropped.
+    pub(super) dropped: AtomicBool,
     pub(super) kept: Kept,
 }
 
@@ -51,6 +55,14 @@ impl State {
     /// Returns the remembered paths in a directory.
     pub(super) fn known_in(&self, directory: &StoragePath) -> Vec<StoragePath> {
         self.paths().iter().filter(|path| path.parent().as_ref() == Some(directory)).cloned().collect()
+    }
+
+    /// Fails when the driver was dropped.
+    pub(super) fn expect_a_driver(&self) -> Result<()> {
+        match self.dropped.load(Ordering::Relaxed) {
+            true => Err(Error::new(ErrorKind::Unavailable, "the driver was closed")),
+            false => Ok(()),
+        }
     }
 
     /// Returns how often it was asked before.

@@ -161,6 +161,12 @@ impl WrongWriter {
         self.began > 0
     }
 
+    /// Returns what was closed first at the path, which may be what is closed now.
+    fn oldest(&self) -> Vec<u8> {
+        let mut oldest = self.state.oldest.lock().unwrap_or_else(PoisonError::into_inner);
+        oldest.entry(self.path.clone()).or_insert_with(|| self.written.clone()).clone()
+    }
+
     /// Returns whether a directory above the path was deleted.
     fn is_in_a_deleted_directory(&self) -> bool {
         let mut above = self.path.parent();
@@ -209,6 +215,10 @@ impl FileWriter for WrongWriter {
     async fn write(&mut self, data: Bytes) -> Result<()> {
         self.written.extend_from_slice(&data);
         match self.fault {
+            Fault::WritersEndWithTheDriver => {
+                self.state.expect_a_driver()?;
+                self.inner.write(data).await
+            }
             Fault::CommitLosesTheTail | Fault::CloseLosesTheTail => Ok(()),
             Fault::UploadsVisible => {
                 self.driver.put_content(&self.path, self.written.clone().into()).await?;
@@ -285,6 +295,16 @@ impl FileWriter for WrongWriter {
             }
             Fault::WritersShareABuffer => self.write_shared().await?,
             Fault::CommitEndsOtherUploads => self.inner.write(self.written.into()).await?,
+            Fault::AppendTakesTheOldest if !self.appends() => {
+                let oldest = self.oldest();
+                let size = self.inner.close().await?;
+                if size > 0 && oldest.len() as u64 != size {
+                    let mut older = self.driver.writer(&self.path, WriteMode::New).await?;
+                    older.write(oldest.into()).await?;
+                    older.close().await?;
+                }
+                return Ok(size);
+            }
             Fault::CloseReplacesWhatIsThere if self.driver.get_content(&self.path).await.is_ok() => {
                 return self.inner.commit().await;
             }
@@ -312,6 +332,9 @@ impl FileWriter for WrongWriter {
             Fault::CommitEndsOtherUploads => {
                 self.state.commits.fetch_add(1, Ordering::Relaxed);
                 self.inner.write(std::mem::take(&mut self.written).into()).await?;
+            }
+            Fault::ReaderLooksAgainAfterACommit => {
+                self.state.commits.fetch_add(1, Ordering::Relaxed);
             }
             Fault::CommitShowsAPrefix => {
                 self.written.truncate(self.written.len() / 2);
