@@ -395,7 +395,7 @@ async fn a_driver_that_only_reads_is_asked_for_no_change() {
         driver.writer(&file, WriteMode::Append).await.map(|_| ()).unwrap_err(),
         driver.move_file(&file, &other).await.unwrap_err(),
         driver.delete(&file).await.unwrap_err(),
-        driver.delete_files(&[file.clone()]).await.unwrap_err(),
+        driver.delete_files(std::slice::from_ref(&file)).await.unwrap_err(),
     ];
     for error in refused {
         assert_eq!(*error.kind(), ErrorKind::Unsupported, "{error}");

@@ -114,10 +114,8 @@ async fn writers_of_two_instances(cx: Context) -> Outcome {
     // In either order of the commits.
     for last in [0, 1] {
         let path = cx.path(&format!("d/file{last}"))?;
-        let mut writers = vec![
-            Some(cx.driver().writer(&path, WriteMode::New).await?),
-            Some(other.writer(&path, WriteMode::New).await?),
-        ];
+        let mut writers =
+            [Some(cx.driver().writer(&path, WriteMode::New).await?), Some(other.writer(&path, WriteMode::New).await?)];
         for at in (0..50_000).step_by(10_000) {
             for (writer, content) in writers.iter_mut().zip(&contents) {
                 let end = if at == 40_000 { content.len() } else { at + 10_000 };
