@@ -43,7 +43,8 @@ impl Subject for OnServer {
 /// A subject of the suite. That S3 keeps what it has answered for is its promise; that the driver answers only then, and
 /// what a walk costs, `tests/s3` proves by requests.
 fn planned(name: &'static str, bucket: Bucket) -> Planned {
-    Planned::of(Arc::new(OnServer { name, bucket })).with_evidence("durable").with_evidence("native-walk")
+    let planned = Planned::of(Arc::new(OnServer { name, bucket })).with_concurrency(10);
+    planned.with_evidence("durable").with_evidence("native-walk")
 }
 
 #[tokio::main]

@@ -12,12 +12,14 @@ pub struct Planned {
     long: bool,
     evidence: Vec<String>,
     timeout: Duration,
+    concurrency: usize,
 }
 
 impl Planned {
     /// Plans every case but the long ones.
     pub fn of(subject: Arc<dyn Subject>) -> Self {
-        Planned { subject, heavy: true, long: false, evidence: Vec::new(), timeout: Selection::default().timeout }
+        let Selection { timeout, concurrency, .. } = Selection::default();
+        Planned { subject, heavy: true, long: false, evidence: Vec::new(), timeout, concurrency }
     }
 
     /// Leaves out the cases that move tens of megabytes or thousands of files.
@@ -41,6 +43,13 @@ impl Planned {
         self
     }
 
+    /// Runs so many cases at a time, where most of their time is waited for a server.
+    #[must_use]
+    pub fn with_concurrency(mut self, cases: usize) -> Self {
+        self.concurrency = cases;
+        self
+    }
+
     /// Says that a capability, which no caller can see, is proven by another test of this project.
     #[must_use]
     pub fn with_evidence(mut self, capability: &str) -> Self {
@@ -53,8 +62,9 @@ impl Planned {
 pub async fn run_all(planned: Vec<Planned>, long: bool) -> bool {
     let mut good = true;
     let (mut reports, mut whole) = (Vec::new(), Vec::new());
-    for Planned { subject, heavy, long: may_be_long, evidence, timeout } in planned {
-        let selection = Selection { heavy, long: long && may_be_long, evidence, timeout, ..Selection::default() };
+    for Planned { subject, heavy, long: may_be_long, evidence, timeout, concurrency } in planned {
+        let long = long && may_be_long;
+        let selection = Selection { heavy, long, evidence, timeout, concurrency, ..Selection::default() };
         let began = Instant::now();
         let report = match run(subject.clone(), &selection).await {
             Ok(report) => report,
