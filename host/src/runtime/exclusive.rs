@@ -17,7 +17,7 @@ use crate::contract::{Error, ErrorKind, Result};
 /// How often one that is open elsewhere is asked for again.
 const AGAIN: Duration = Duration::from_millis(20);
 
-/// What is open in this process: components by their SHA-256, with their parameters.
+/// What is open in this process without a directory to write to: components by their SHA-256, with their parameters.
 #[derive(Debug, Default)]
 pub(super) struct InUse(Mutex<BTreeSet<Key>>);
 
@@ -26,14 +26,14 @@ type Key = (String, String);
 /// Held while the driver is open, until its last instance is gone.
 ///
 /// A directory lies in others, and of those another driver may have one: so each is locked for itself alone, and every directory
-/// above it together with whoever has something else below it. A directory that this process may not read is passed over: nobody
-/// could grant it to a driver of the same user. What is mounted in two places is seen at one of them only.
+/// above it together with whoever has something else below it. A directory above that this process may not read is passed over:
+/// nobody could grant it to a driver of the same user. What is mounted in two places is seen at one of them only.
 #[derive(Debug)]
 pub(super) struct Exclusive {
     #[expect(dead_code, reason = "the system takes the locks back when they are closed")]
     directories: Vec<File>,
     #[expect(dead_code, reason = "it takes its entry out when it is dropped")]
-    entry: Held,
+    entry: Option<Held>,
 }
 
 /// An entry of [`InUse`].
@@ -43,6 +43,17 @@ struct Held {
     key: Key,
 }
 
+impl Held {
+    fn take(in_use: Arc<InUse>, key: Key) -> Result<Self> {
+        if !in_use.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone()) {
+            let message = "the component is of `exclusive` instances, and is open in this process already, with these \
+                           parameters: use the driver that is open";
+            return Err(Error::new(ErrorKind::Unavailable, message));
+        }
+        Ok(Held { in_use, key })
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
         self.in_use.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
@@ -50,13 +61,13 @@ impl Drop for Held {
 }
 
 impl Exclusive {
-    /// Takes a component with its parameters, and each directory that it may write to (`flock`, which goes with the process),
-    /// with what lies below. Waits up to `patience`: one that was closed a moment ago may still be ending.
+    /// Takes each directory that a component may write to (`flock`, which goes with the process), with what lies below; where it
+    /// has none, the component with its parameters. Waits up to `patience`: one that was closed a moment ago may still be ending.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Unavailable`] if somebody has it open all the while; [`ErrorKind::InvalidParameters`] if a directory cannot
-    /// be opened.
+    /// be opened; [`ErrorKind::Other`] if it cannot be locked. One whose file system takes no locks is warned of.
     pub(super) async fn take(
         in_use: &Arc<InUse>,
         sha256: &str,
@@ -67,7 +78,11 @@ impl Exclusive {
         let until = Instant::now() + patience;
         let mut is_told = false;
         loop {
-            match Self::attempt(in_use, (sha256.to_owned(), parameters.to_owned()), grants) {
+            let (in_use, key) = (Arc::clone(in_use), (sha256.to_owned(), parameters.to_owned()));
+            let grants: Vec<_> = grants.directories.iter().filter(|grant| grant.write).cloned().collect();
+            // A disk may not answer.
+            let attempt = tokio::task::spawn_blocking(move || Self::attempt(in_use, key, &grants)).await;
+            match attempt.unwrap_or_else(|error| Err(Error::new(ErrorKind::Other, "the locks").with_source(error))) {
                 Err(error) if *error.kind() == ErrorKind::Unavailable && Instant::now() < until => {
                     if !std::mem::replace(&mut is_told, true) {
                         tracing::info!(
@@ -82,44 +97,56 @@ impl Exclusive {
         }
     }
 
-    fn attempt(in_use: &Arc<InUse>, key: Key, grants: &Grants) -> Result<Self> {
-        if !in_use.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone()) {
-            let message = "the component is of `exclusive` instances, and is open in this process already, with these \
-                           parameters: use the driver that is open";
-            return Err(Error::new(ErrorKind::Unavailable, message));
+    fn attempt(in_use: Arc<InUse>, key: Key, grants: &[DirectoryGrant]) -> Result<Self> {
+        if grants.is_empty() {
+            return Ok(Exclusive { directories: Vec::new(), entry: Some(Held::take(in_use, key)?) });
         }
-        let entry = Held { in_use: Arc::clone(in_use), key };
-        let mut directories = Vec::new();
-        // One that is granted twice, or lies in another of its own, is locked once.
+        let (mut directories, mut unlocked) = (Vec::new(), None);
         let mut granted: Vec<(PathBuf, &DirectoryGrant)> = Vec::new();
-        for grant in grants.directories.iter().filter(|grant| grant.write) {
+        for grant in grants {
             granted.push((grant.host.canonicalize().map_err(|error| not_opened(grant, error))?, grant));
         }
         granted.sort_by_key(|(path, _)| path.components().count());
         let mut own: Vec<PathBuf> = Vec::new();
         for (path, grant) in granted {
+            // One that is granted twice, or lies in another of its own, is locked once.
             if own.iter().any(|above| path.starts_with(above)) {
                 continue;
             }
-            let directory = File::open(&path).map_err(|error| not_opened(grant, error))?;
-            lock(&directory, &path, FlockOperation::NonBlockingLockExclusive)?;
-            directories.push(directory);
-            for above in path.ancestors().skip(1) {
-                if let Ok(directory) = File::open(above) {
-                    lock(&directory, &path, FlockOperation::NonBlockingLockShared)?;
-                    directories.push(directory);
+            for (distance, at) in path.ancestors().enumerate() {
+                let directory = match File::open(at) {
+                    Err(error) if distance > 0 && error.kind() == std::io::ErrorKind::PermissionDenied => continue,
+                    opened => opened.map_err(|error| not_opened(grant, error))?,
+                };
+                let how = if distance == 0 {
+                    FlockOperation::NonBlockingLockExclusive
+                } else {
+                    FlockOperation::NonBlockingLockShared
+                };
+                if !lock(&directory, &path, how)? {
+                    unlocked.get_or_insert_with(|| at.to_owned());
                 }
+                directories.push(directory);
             }
             own.push(path);
         }
-        Ok(Exclusive { directories, entry })
+        if let Some(directory) = unlocked {
+            tracing::warn!(
+                directory = %directory.display(),
+                "the file system of a directory takes no locks: see to it yourself that no other program opens the driver of \
+                 `exclusive` instances that may write to it or to one below it"
+            );
+        }
+        Ok(Exclusive { directories, entry: None })
     }
 }
 
-/// Locks a directory, for the sake of one that is granted.
-fn lock(directory: &File, granted: &Path, how: FlockOperation) -> Result<()> {
+/// Locks a directory, for the sake of one that is granted. False: its file system takes no locks.
+fn lock(directory: &File, granted: &Path, how: FlockOperation) -> Result<bool> {
     match rustix::fs::flock(directory, how) {
-        Ok(()) => Ok(()),
+        Ok(()) => Ok(true),
+        // The last is NFS's word for a directory, which it can only lock as a file that is written.
+        Err(Errno::NOSYS | Errno::NOTSUP | Errno::INVAL | Errno::NOLCK | Errno::BADF) => Ok(false),
         Err(Errno::WOULDBLOCK) => {
             let message = format!(
                 "the component is of `exclusive` instances, and a driver that is open, in this program or another, has the \
@@ -129,13 +156,11 @@ fn lock(directory: &File, granted: &Path, how: FlockOperation) -> Result<()> {
             Err(Error::new(ErrorKind::Unavailable, message))
         }
         Err(error) => {
-            tracing::warn!(
-                directory = %granted.display(),
-                %error,
-                "the file system of a directory takes no locks: see to it yourself that no other program opens the driver of \
-                 `exclusive` instances that may write to it"
+            let message = format!(
+                "the directory {}, or one that it lies in, cannot be locked for a driver of `exclusive` instances: {error}",
+                granted.display()
             );
-            Ok(())
+            Err(Error::new(ErrorKind::Other, message).with_source(std::io::Error::from(error)))
         }
     }
 }
@@ -196,6 +221,16 @@ mod tests {
         let _outer = take("a").await.unwrap();
         assert_eq!(*take("a/b").await.unwrap_err().kind(), ErrorKind::Unavailable);
         take("c").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_component_may_be_open_twice_with_the_same_parameters_on_two_directories() {
+        let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let in_use = Arc::default();
+        let take =
+            async |place: &Path| Exclusive::take(&in_use, "one", "{}", &grants(place, true), Duration::ZERO).await;
+        let _first = take(first.path()).await.unwrap();
+        take(second.path()).await.unwrap();
     }
 
     #[tokio::test]
