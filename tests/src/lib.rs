@@ -51,4 +51,4 @@ pub use provided::Provided;
 pub use report::{CaseReport, Report, Verdict};
 pub use run::{run, run_with_progress};
 pub use selection::{Selection, ignore_reason, unproven_capabilities};
-pub use subject::Subject;
+pub use subject::{OneOpening, Subject};

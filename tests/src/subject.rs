@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::sync::Mutex;
 use wharf::contract::{Result, StorageDriver};
 
 use crate::Provided;
@@ -54,5 +55,33 @@ pub trait Subject: Send + Sync {
     /// Returns whether the driver is wrapped in `base`. The cases that `base` answers are ignored where it is not.
     fn behind_base(&self) -> bool {
         true
+    }
+}
+
+/// One opening of a driver that stands for all: of one that stores in its memory, where a second would see another store, and of
+/// one that may be open once.
+#[derive(Debug, Default)]
+pub struct OneOpening(Mutex<Option<Arc<dyn StorageDriver>>>);
+
+impl OneOpening {
+    /// Returns the driver that is open; where none is, that which `open` opens.
+    ///
+    /// # Errors
+    ///
+    /// Those of `open`.
+    pub async fn get(
+        &self,
+        open: impl Future<Output = Result<Arc<dyn StorageDriver>>>,
+    ) -> Result<Arc<dyn StorageDriver>> {
+        let mut opened = self.0.lock().await;
+        match &*opened {
+            Some(driver) => Ok(Arc::clone(driver)),
+            None => Ok(Arc::clone(opened.insert(open.await?))),
+        }
+    }
+
+    /// Lets go of the driver, which is closed when nobody else has it. The next [`get`](Self::get) opens it.
+    pub async fn close(&self) {
+        *self.0.lock().await = None;
     }
 }

@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tempfile::TempDir;
-use tokio::sync::Mutex;
 use wharf::contract::{Result, StorageDriver};
 use wharf::factory::{Factory, Parameters};
 use wharf::runtime::{ComponentConfig, DirectoryGrant, Grants, Runtime, RuntimeConfig};
 use wharf_conformance::project::Planned;
-use wharf_conformance::{Provided, Subject, components};
+use wharf_conformance::{OneOpening, Provided, Subject, components};
 
 type Fault = Box<dyn std::error::Error + Send + Sync>;
 
@@ -19,7 +18,7 @@ struct Single {
     name: String,
     factory: Factory,
     parameters: Parameters,
-    opened: Mutex<Option<Arc<dyn StorageDriver>>>,
+    opened: OneOpening,
     is_in_memory: bool,
     #[expect(dead_code, reason = "the directory goes away with it")]
     root: TempDir,
@@ -40,7 +39,14 @@ impl Single {
             "guest",
             ComponentConfig { component, allow, ..ComponentConfig::default() },
         )?;
-        Ok(Single { name: format!("{name}.wasm"), factory, parameters, opened: Mutex::default(), is_in_memory, root })
+        Ok(Single {
+            name: format!("{name}.wasm"),
+            factory,
+            parameters,
+            opened: OneOpening::default(),
+            is_in_memory,
+            root,
+        })
     }
 }
 
@@ -51,15 +57,11 @@ impl Subject for Single {
     }
 
     async fn open(&self) -> Result<Arc<dyn StorageDriver>> {
-        let mut opened = self.opened.lock().await;
-        match &*opened {
-            Some(driver) => Ok(Arc::clone(driver)),
-            None => Ok(Arc::clone(opened.insert(self.factory.create("guest", self.parameters.clone()).await?))),
-        }
+        self.opened.get(self.factory.create("guest", self.parameters.clone())).await
     }
 
     async fn reopen(&self) -> Result<Arc<dyn StorageDriver>> {
-        *self.opened.lock().await = None;
+        self.opened.close().await;
         self.open().await
     }
 
@@ -84,11 +86,10 @@ impl Archive {
     fn new(runtime: &Runtime) -> std::result::Result<Self, Fault> {
         let root = tempfile::tempdir()?;
         let content = root.path().join("content");
-        let long = "l".repeat(120);
-        let files =
-            [("a", 5), ("a-b", 0), ("d/x", 70_000), ("d/e/f/g", 1), ("d.e", 512), (&long, 513), ("large", 20 << 20)];
-        for (name, size) in files.into_iter().chain((0..1100).map(|index| (&*format!("many/{index:04}").leak(), index)))
-        {
+        let files = [("a", 5), ("a-b", 0), ("d/x", 70_000), ("d/e/f/g", 1), ("d.e", 512), ("large", 20 << 20)];
+        let files = files.into_iter().map(|(name, size)| (name.to_owned(), size));
+        let many = (0..1100).map(|index| (format!("many/{index:04}"), index));
+        for (name, size) in files.chain(many).chain([("l".repeat(120), 513)]) {
             let file = content.join(name);
             std::fs::create_dir_all(file.parent().unwrap_or(&content))?;
             std::fs::write(file, (0..size).map(|index| (index % 251) as u8).collect::<Vec<u8>>())?;

@@ -8,12 +8,11 @@ use async_trait::async_trait;
 use clap::Args;
 use indicatif::ProgressBar;
 use serde_json::json;
-use tokio::sync::Mutex;
 use wharf::base::retry::RetryPolicy;
 use wharf::contract::{Capabilities, StorageDriver};
 use wharf::factory::{Factory, Parameters};
 use wharf::runtime::Runtime;
-use wharf_conformance::{Provided, Report, Selection, Subject, Verdict, all_cases, run_with_progress};
+use wharf_conformance::{OneOpening, Provided, Report, Selection, Subject, Verdict, all_cases, run_with_progress};
 
 use crate::interrupt::Interrupt;
 use crate::open::Store;
@@ -22,7 +21,8 @@ use crate::output::{self, Interrupted};
 /// Run the conformance suite on a driver, and say which promises it keeps.
 ///
 /// The suite writes below directories of its own in the root of the store, named wharf-..., and deletes them. A driver that only
-/// reads is held to what --content says is in its store. Exits with 1 if a case failed, or if the driver declares a capability that neither a case nor evidence proved.
+/// reads is held to what --content says is in its store. Exits with 1 if a case failed, or if the driver declares a
+/// capability that neither a case nor evidence proved.
 #[derive(Args, Debug)]
 pub(crate) struct Conformance {
     /// The driver's name, or the file of a component.
@@ -60,7 +60,7 @@ struct Named {
     factory: Factory,
     parameters: Parameters,
     /// Set if all openings are one: a second would see another store, in its memory, or may not be.
-    one: Option<Mutex<Option<Arc<dyn StorageDriver>>>>,
+    one: Option<OneOpening>,
     runtime: Option<Runtime>,
     /// Whether each opening has a store of its own, in memory.
     is_in_memory: bool,
@@ -81,20 +81,14 @@ impl Subject for Named {
 
     async fn open(&self) -> wharf::contract::Result<Arc<dyn StorageDriver>> {
         match &self.one {
-            Some(one) => {
-                let mut one = one.lock().await;
-                match &*one {
-                    Some(opened) => Ok(Arc::clone(opened)),
-                    None => Ok(Arc::clone(one.insert(self.open_new().await?))),
-                }
-            }
+            Some(one) => one.get(self.open_new()).await,
             None => self.open_new().await,
         }
     }
 
     async fn reopen(&self) -> wharf::contract::Result<Arc<dyn StorageDriver>> {
         if let Some(one) = &self.one {
-            *one.lock().await = None;
+            one.close().await;
         }
         self.open().await
     }
@@ -109,7 +103,7 @@ impl Subject for Named {
             runtime.end_quarantine(&self.registered);
         }
         if let Some(one) = self.one.as_ref().filter(|_| self.is_in_memory) {
-            *one.lock().await = None;
+            one.close().await;
         }
     }
 
@@ -169,7 +163,7 @@ async fn subject(args: &Conformance, store: &Store) -> Result<Named> {
         // A fault that a second attempt hides is what the suite is there to show.
         factory: factory.clone().with_retries(RetryPolicy::never()),
         parameters: store.parameters(&args.subject)?,
-        one: is_one.then(Mutex::default),
+        one: is_one.then(OneOpening::default),
         runtime: store.runtime().cloned(),
         is_in_memory,
         provided,
