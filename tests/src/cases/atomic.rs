@@ -110,16 +110,19 @@ fn one_of(what: &str, seen: &Seen, allowed: &[Option<Bytes>]) -> Outcome {
     Ok(())
 }
 
+/// Puts the two contents in turn, the first of which is there.
+async fn replace_by_puts(cx: &Context, path: &StoragePath, contents: &[Bytes; 2]) -> Outcome {
+    for round in 1..ROUNDS {
+        cx.driver.put_content(path, contents[round % 2].clone()).await?;
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}
+
 async fn replace(cx: Context, may_be_absent: bool) -> Outcome {
     let contents = contents();
     let path = cx.put("file", contents[0].clone()).await?;
-    let writing = async {
-        for round in 1..ROUNDS {
-            cx.driver.put_content(&path, contents[round % 2].clone()).await?;
-            tokio::task::yield_now().await;
-        }
-        Ok(())
-    };
+    let writing = replace_by_puts(&cx, &path, &contents);
     let mut allowed = contents.clone().map(Some).to_vec();
     allowed.extend(may_be_absent.then_some(None));
     while_done(writing, || async { one_of("during a put", &look(&cx, &path).await?, &allowed) }).await?;
@@ -129,13 +132,7 @@ async fn replace(cx: Context, may_be_absent: bool) -> Outcome {
 async fn reads_are_of_one_file(cx: Context) -> Outcome {
     let contents = contents();
     let path = cx.put("file", contents[0].clone()).await?;
-    let writing = async {
-        for round in 1..ROUNDS {
-            cx.driver.put_content(&path, contents[round % 2].clone()).await?;
-            tokio::task::yield_now().await;
-        }
-        Ok(())
-    };
+    let writing = replace_by_puts(&cx, &path, &contents);
     while_done(writing, || async {
         let reader = match cx.driver.reader(&path, ByteRange::ALL).await {
             Ok(reader) => reader,

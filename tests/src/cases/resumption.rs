@@ -24,7 +24,7 @@ pub(super) fn cases() -> Vec<Case> {
             .heavy()
             .holds_much(),
         case!(append_beside_the_old, "an upload over an old file is continued, and not the file").needs(&["resumable"]),
-        case!(append_takes_the_newer, "of uploads that were begun anew at one path, an append continues the last")
+        case!(append_takes_the_newer, "of uploads that were begun from the start at one path, an append continues the last")
             .needs(&["resumable"]),
         case!(uploads_of_similar_paths, "what is done at a path leaves the uploads at paths that it begins")
             .needs(&["resumable"]),

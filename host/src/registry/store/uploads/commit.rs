@@ -156,7 +156,7 @@ impl Uploads {
         }
         if resumed {
             // They say that there are bytes here: a crash after these are gone would leave an upload that can neither go on
-            // nor end (`acknowledged.rs`). Without them the bytes are read, should this be tried again.
+            // nor end (`acknowledged.rs`). Without them the bytes are read, should this be retried.
             self.store.delete(&layout::hash_states(name, id)).await?;
         }
         // What is there may be damaged. It is replaced then, and not for nothing otherwise: others read it.
